@@ -1,0 +1,63 @@
+# `make run` plays the whole pipeline on this machine, `make test` proves it. Both set up .venv
+# first; nothing has to be installed but Python (3.11 to 3.13) and make. Written for GNU make 3.81.
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint types format test-fast test-slow coverage lock check-locks clean
+
+# Bytecode is compiled once and kept; another environment's modules stay out.
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONPATH
+unexport PYTHONHOME
+export PYTHON
+
+python := .venv/bin/python
+packages := flows tasks blocks core infra emulators tests scripts
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+install: ## Set up .venv from the lock (does nothing if it is there)
+	@sh scripts/install.sh
+
+run: install ## Play the whole pipeline on this machine, against emulators on loopback
+	@$(python) -m emulators.demo
+
+test: ## Everything: lint, types, fast tests, slow tests, coverage of core
+	@$(MAKE) --no-print-directory install
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory test-fast
+	@$(MAKE) --no-print-directory test-slow
+	@$(MAKE) --no-print-directory coverage
+
+lint: install ## Ruff (rules and format) and hadolint
+	$(python) -m ruff check $(packages)
+	$(python) -m ruff format --check $(packages)
+	.venv/bin/hadolint Dockerfile
+
+types: install ## mypy --strict
+	$(python) -m mypy
+
+format: install ## Put the code into its format, and fix what can be fixed
+	$(python) -m ruff check --fix $(packages)
+	$(python) -m ruff format $(packages)
+
+test-fast: install ## The tests that take milliseconds
+	$(python) -m pytest -m "not slow and not live" --cov=core --cov-report= --cov-fail-under=0
+
+test-slow: install ## The tests that start servers, flows or other processes
+	$(python) -m pytest -m "slow and not live" --cov=core --cov-append --cov-report= --cov-fail-under=0 \
+	    || test $$? -eq 5
+
+coverage: install
+	$(python) -m coverage report
+
+lock: ## Resolve requirements*.in into requirements*.txt (UPGRADE=1: the newest of everything)
+	@"$$(sh scripts/find_python.sh)" -m scripts.lock $(if $(UPGRADE),--upgrade)
+
+check-locks: ## Prove that every pin has a wheel for every Python and platform (needs the network)
+	@"$$(sh scripts/find_python.sh)" -m scripts.check_locks
+
+clean: ## Remove .venv and what the tools left behind
+	rm -rf .venv .lock-venv .stack .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""What maintainers run through make; nothing of it is needed by a flow run."""
