@@ -1,0 +1,1 @@
+"""The craft: hours, archives, lake and warehouse, without a line of Prefect."""

@@ -1,0 +1,1 @@
+"""Amplitude's side: the Export API's door and what is in its archives."""

@@ -1,0 +1,125 @@
+"""Read a zip that nobody vouches for: whatever is wrong with it is a :class:`BrokenAnswer`.
+
+zipfile trusts more than it should: it ignores the end record's count of members, takes bytes before
+the first of them, and lets a directory state a size that no member has. All of it is compared here.
+
+Source: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (4.3.12-4.3.16)
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from core.amplitude.directory import shown
+from core.errors import BrokenAnswer
+
+#: What comes out of a member at a time: small enough to stay in a core's cache.
+CHUNK_BYTES = 64 * 1024
+
+_END = struct.Struct("<4s4H2LH")
+_END_SIGNATURE = b"PK\x05\x06"
+_LOCATOR = struct.Struct("<4sLQL")
+_END64 = struct.Struct("<4sQ2H2L4Q")
+_LONGEST_COMMENT = 0xFFFF
+_IN_ZIP64 = 0xFFFF
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_COMPLAINTS = (
+    zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError,
+    KeyError, NotImplementedError, RuntimeError, ValueError,
+)  # fmt: skip
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The zip at ``path``, its directory read.
+
+    Raises:
+        BrokenAnswer: It is no complete zip. Transient.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except _COMPLAINTS as error:
+        msg = f"The answer is not a complete zip archive ({_reason(error)})."
+        raise BrokenAnswer(msg) from None
+    with archive:
+        yield archive
+
+
+def check_directory(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Compare the directory that was read with what the end record says of it.
+
+    Raises:
+        BrokenAnswer: They disagree, or something stands before the first member. Transient.
+    """
+    stated = _stated_members(path)
+    if stated != len(members):
+        msg = f"The archive's end record names {stated} members, its directory has {len(members)}."
+        raise BrokenAnswer(msg)
+    if members and min(member.header_offset for member in members) != 0:
+        msg = "The archive does not begin with its first member."
+        raise BrokenAnswer(msg)
+    for member in members:
+        if member.compress_type not in _METHODS:
+            msg = (
+                f"{shown(member.filename)} is packed with method {member.compress_type}, which no export is."
+            )
+            raise BrokenAnswer(msg)
+
+
+def chunks_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo | str) -> Iterator[bytes]:
+    """A member's bytes, at most 64 KiB at a time, never empty; their CRC-32 is compared at the end.
+
+    Raises:
+        BrokenAnswer: They are not what the zip says of them. Transient.
+    """
+    name = member if isinstance(member, str) else member.filename
+    try:
+        stream = archive.open(member)
+    except _COMPLAINTS as error:
+        raise _not_whole(name, error) from None
+    with stream:
+        while True:
+            try:
+                chunk = stream.read(CHUNK_BYTES)
+            except _COMPLAINTS as error:
+                raise _not_whole(name, error) from None
+            if not chunk:
+                return
+            yield chunk
+
+
+def _stated_members(path: Path) -> int:
+    """How many members the end record counts."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            begin = max(0, size - _END.size - _LONGEST_COMMENT)
+            file.seek(begin)
+            tail = file.read()
+            at = tail.rindex(_END_SIGNATURE)
+            stated: int = _END.unpack_from(tail, at)[4]
+            if stated != _IN_ZIP64 or begin + at < _LOCATOR.size:
+                return stated
+            file.seek(begin + at - _LOCATOR.size)
+            signature, _, end64, _ = _LOCATOR.unpack(file.read(_LOCATOR.size))
+            if signature != b"PK\x06\x07":
+                return stated
+            file.seek(end64)
+            stated = _END64.unpack(file.read(_END64.size))[7]
+    except (struct.error, ValueError) as error:
+        msg = f"The archive's end record cannot be read ({_reason(error)})."
+        raise BrokenAnswer(msg) from None
+    return stated
+
+
+def _not_whole(name: str, error: BaseException) -> BrokenAnswer:
+    return BrokenAnswer(f"{shown(name)} did not arrive whole ({_reason(error)}).")
+
+
+def _reason(error: BaseException) -> str:
+    return shown(str(error)) if str(error) else type(error).__name__

@@ -1,0 +1,96 @@
+"""From lake to warehouse: which hours, what they consist of, and whether they arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Protocol
+
+from core.hours import ExportHour, ExportWindow
+from core.lake.manifest import Manifest
+from core.lake.store import Lake
+from core.lake.verdict import HourVerdict, verdicts_of
+from core.warehouse.contents import HourToLoad, LedgerEntry, PartToLoad
+from core.warehouse.loader import LoadReceipt, Reconciliation, Warehouse
+
+_READS_AT_ONCE = 16
+
+
+class OpenWarehouse(Protocol):
+    """Opens the warehouse for the project that the lake holds."""
+
+    def __call__(self, *, app_id: int) -> Warehouse: ...  # noqa: D102
+
+
+def load_missing(lake: Lake, open_warehouse: OpenWarehouse, wanted: ExportWindow) -> LoadReceipt:
+    """Load every hour of a range whose content is not the ledger's.
+
+    Guarantees: the ledger is always asked, never skipped because the lake has nothing new.
+
+    Raises:
+        WarehouseUnavailable, LakeUnavailable: Transient.
+        WarehouseRefused, LakeRefused, LakeConflict: Permanent.
+    """
+    identity = lake.identity()
+    if identity is None:
+        return LoadReceipt({}, {}, 0)
+    warehouse = open_warehouse(app_id=identity.app_id)
+    verdicts = verdicts_of(lake.manifest_names(wanted.first, wanted.last))
+    due = hours_not_in_ledger(verdicts, warehouse.ledger())
+    return warehouse.load(current_hours(lake, due).values(), partial(current_hours, lake))
+
+
+def reconcile_hours(
+    lake: Lake, open_warehouse: OpenWarehouse, hours: Collection[ExportHour]
+) -> Reconciliation:
+    """Compare the rows of some hours with the lake.
+
+    Raises:
+        WarehouseUnavailable, LakeUnavailable: Transient.
+        WarehouseRefused, LakeRefused, LakeConflict: Permanent.
+    """
+    identity = lake.identity()
+    if identity is None:
+        return Reconciliation(0, 0, 0, (), {})
+    return open_warehouse(app_id=identity.app_id).reconcile(hours, partial(current_hours, lake))
+
+
+def to_load(manifest: Manifest) -> HourToLoad:
+    """What a manifest asks the warehouse to hold."""
+    parts = tuple(PartToLoad(part.key, part.events) for part in manifest.parts)
+    return HourToLoad(manifest.hour, manifest.exported_at, manifest.digest, parts)
+
+
+def hours_not_in_ledger(
+    verdicts: Mapping[ExportHour, HourVerdict], ledger: Mapping[ExportHour, LedgerEntry]
+) -> list[ExportHour]:
+    """Hours whose content is another than the ledger's, oldest first; given-up hours are left as they are."""
+    return sorted(
+        hour
+        for hour, verdict in verdicts.items()
+        if verdict.content is not None
+        and not verdict.given_up
+        and (hour not in ledger or ledger[hour].digest != verdict.content.digest)
+    )
+
+
+def current_hours(lake: Lake, hours: Collection[ExportHour]) -> dict[ExportHour, HourToLoad]:
+    """What the given hours consist of now, by listing the lake; hours without content are absent.
+
+    Raises:
+        LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
+    """
+    if not hours:
+        return {}
+    verdicts = verdicts_of(lake.manifest_names(min(hours), max(hours)))
+    names = [
+        verdict.content
+        for hour in hours
+        if (verdict := verdicts.get(hour)) is not None
+        and verdict.content is not None
+        and not verdict.given_up
+    ]
+    with ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="manifests") as readers:
+        manifests = list(readers.map(lake.read_manifest, names))
+    return {manifest.hour: to_load(manifest) for manifest in manifests}

@@ -1,0 +1,1 @@
+"""The warehouse: Snowflake's table of events, and the ledger of what it holds."""

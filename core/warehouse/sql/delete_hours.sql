@@ -1,0 +1,1 @@
+DELETE FROM events_raw WHERE export_hour IN (%(hours)s)

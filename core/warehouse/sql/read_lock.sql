@@ -1,0 +1,1 @@
+SELECT generation, lake, app_id FROM load_lock

@@ -1,0 +1,248 @@
+"""Whether a run is green, and what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.amplitude.export import ExportedWindow
+from core.errors import ExportRefused, LakeRefused, PipelineError, RunFailed, WarehouseRefused
+from core.hours import ExportHour, ExportWindow, hours_between
+from core.planning import Plan
+from core.report import ExtractReport, IngestReport, Step, Transfer, counted, listed, raise_for
+from core.timing import Span, Timed
+from core.unpacking import ExtractedHour, UnpackedHour
+from core.warehouse.loader import LoadReceipt, Reconciliation
+from tests.core.lake.examples import APP, HOUR, at, manifest, part
+from tests.core.lakes import write_parts
+
+T = TypeVar("T")
+WANTED = ExportWindow(HOUR - 5, HOUR)
+
+
+def timed(receipt: T, began: float = 0, ended: float = 1) -> Timed[T]:
+    return Timed(receipt, Span(began, ended))
+
+
+def plan(*, left: Iterable[ExportHour] = ()) -> Plan:
+    return Plan(at("2025-12-23T22:10"), WANTED, tuple(WANTED), tuple(left), (WANTED,))
+
+
+def report(transfer: Transfer | None = None, *, explicit: bool = False, **parts: Any) -> IngestReport:
+    left = parts.pop("left", ())
+    return IngestReport(plan(left=left), transfer or Transfer(), explicit, **parts)
+
+
+def loaded(*hours: ExportHour, failures: dict[ExportHour, str] | None = None) -> Timed[LoadReceipt]:
+    return timed(LoadReceipt(dict.fromkeys(hours, 10), failures or {}, len(hours)))
+
+
+def compared(mismatches: dict[ExportHour, str] | None = None, *pending: ExportHour) -> Timed[Reconciliation]:
+    return timed(Reconciliation(1, 10, 10, pending, mismatches or {}))
+
+
+def failure(made: IngestReport | ExtractReport) -> str | None:
+    """What the run ends with; None for a green one."""
+    try:
+        made.raise_if_failed()
+    except RunFailed as error:
+        return str(error)
+    return None
+
+
+# Green
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        report(),
+        report(explicit=True),
+        report(load=loaded(HOUR), reconciliation=compared()),
+        report(load=loaded(HOUR), reconciliation=compared(None, HOUR)),
+        report(Transfer(unpublished=[HOUR])),
+        report(Transfer(unclaimed=[HOUR])),
+        report(Transfer(unclaimed=[HOUR]), explicit=True),
+        report(left=[HOUR - 5]),
+    ],
+)
+def test_a_run_is_green_that_did_everything_or_named_what_a_later_one_will(made: IngestReport) -> None:
+    assert failure(made) is None
+    assert made.problems() == {}
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (report(Transfer(failures={HOUR: "is damaged"})), "is damaged"),
+        (report(load=loaded(failures={HOUR: "has a bad line"})), "has a bad line"),
+        (report(load=loaded(HOUR), reconciliation=compared({HOUR: "9 rows"})), "9 rows"),
+        (report(Transfer(unpublished=[HOUR]), explicit=True), "not published yet"),
+        (report(explicit=True, left=[HOUR]), "max_hours_per_run"),
+    ],
+)
+def test_a_run_fails_by_one_hour_and_names_it_with_its_reason(made: IngestReport, reason: str) -> None:
+    text = failure(made)
+    assert text is not None
+    assert text.startswith("1 of 6 hours are not where they should be:\n")
+    (line,) = text.splitlines()[1:]
+    assert line.strip().startswith(f"{HOUR}: ")
+    assert reason in line
+
+
+def test_every_hour_is_named_once_oldest_first_whatever_step_it_failed_in() -> None:
+    made = report(
+        Transfer(failures={HOUR: "c", HOUR - 4: "a"}),
+        load=loaded(failures={HOUR - 3: "b"}),
+        reconciliation=compared({HOUR - 5: "d"}),
+    )
+    assert list(made.problems().items()) == [(HOUR - 5, "d"), (HOUR - 4, "a"), (HOUR - 3, "b"), (HOUR, "c")]
+
+
+@pytest.mark.parametrize(
+    "stopped",
+    [
+        report(Transfer(stopped_by=ExportRefused("wrong key"), failures={HOUR: "wrong key"})),
+        report(stopped_by=WarehouseRefused("wrong key")),
+    ],
+)
+def test_what_ended_a_run_early_is_what_it_ends_with(stopped: IngestReport) -> None:
+    with pytest.raises(PipelineError, match=r"^wrong key$") as raised:
+        stopped.raise_if_failed()
+    assert not isinstance(raised.value, RunFailed)
+
+
+def test_what_ended_the_transfer_comes_before_what_ended_the_load() -> None:
+    both = report(Transfer(stopped_by=LakeRefused("lake")), stopped_by=WarehouseRefused("warehouse"))
+    with pytest.raises(LakeRefused):
+        both.raise_if_failed()
+
+
+def test_nothing_to_complain_about_raises_nothing() -> None:
+    raise_for({}, of=5)
+
+
+# What it says
+
+
+def test_a_green_run_names_what_is_left_to_others() -> None:
+    made = report(
+        Transfer(unpublished=[HOUR, HOUR - 1], unclaimed=[HOUR - 2]),
+        load=loaded(HOUR),
+        reconciliation=compared(None, HOUR - 3),
+        left=[HOUR - 5, HOUR - 4],
+    )
+    warnings = made.warnings()
+    assert len(warnings) == 4
+    for text, hours in [
+        ("not yet published", "2025-12-23T18…T19"),
+        ("no archive yet", "2025-12-23T17"),
+        ("--start 2025-12-23T14 --end 2025-12-23T15", "2025-12-23T14…T15"),
+        ("replaced meanwhile", "2025-12-23T16"),
+    ]:
+        assert any(text in warning and hours in warning for warning in warnings)
+    assert report().warnings() == []
+
+
+def unpacked(folder: Path, *counts: int) -> UnpackedHour:
+    parts = write_parts(folder, HOUR, [b"{}\n" * count for count in counts])
+    window = ExportWindow(HOUR, HOUR)
+    return UnpackedHour(HOUR, window, HOUR.complete_at, APP, folder, tuple(parts))
+
+
+def downloaded(size_bytes: int, requests: int) -> ExportedWindow:
+    return ExportedWindow(WANTED, (), {}, (), size_bytes, requests)
+
+
+def test_steps_say_how_much_was_moved_and_how_long_it_took(tmp_path: Path) -> None:
+    first, second = (
+        manifest(part(events=3), part(number=1, events=4)),
+        manifest(part(events=5), hour=HOUR - 1),
+    )
+    transfer = Transfer(
+        downloads=[timed(downloaded(100, 1), 0, 10), timed(downloaded(50, 2), 5, 12)],
+        unpacked=[timed(unpacked(tmp_path, 3, 4), 10, 11), timed(unpacked(tmp_path, 5), 20, 22)],
+        committed=[timed(first, 11, 14), timed(second, 12, 13)],
+    )
+    made = report(transfer, load=timed(LoadReceipt({HOUR: 7}, {}, 2), 30, 34))
+    assert made.steps() == [
+        Step("download", "3 requests", 150, 12),
+        Step("gunzip", "12 events", 36, 3),
+        Step("upload", "3 parts, 2 manifests", 12 * 1800, 3),
+        Step("load", "7 rows", 7 * 1800, 4),
+    ]
+    assert (made.source_events, made.lake_events, made.loaded_events) == (12, 12, 7)
+    assert made.touched == [HOUR - 1, HOUR]
+
+
+def test_a_run_without_a_warehouse_has_no_step_for_it() -> None:
+    made = report()
+    assert [step.name for step in made.steps()] == ["download", "gunzip", "upload"]
+    assert all(step.seconds == 0 for step in made.steps())
+    assert (made.touched, made.loaded_events) == ([], 0)
+
+
+def test_hours_that_were_loaded_without_being_exported_are_touched_too() -> None:
+    made = report(Transfer(committed=[timed(manifest())]), load=loaded(HOUR - 1, HOUR))
+    assert made.touched == [HOUR - 1, HOUR]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 hours"), (1, "1 hour"), (2, "2 hours"), (12345, "12,345 hours")]
+)
+def test_numbers_are_counted_in_words(number: int, text: str) -> None:
+    assert counted(number, "hour") == text
+
+
+def test_hours_are_listed_as_the_stretches_they_form() -> None:
+    hours = [HOUR, *hours_between(HOUR - 19, HOUR - 15), *hours_between(HOUR - 60, HOUR - 40), HOUR + 100]
+    assert listed(hours) == "2025-12-21T07…2025-12-22T03, 2025-12-23T00…T04, 2025-12-23T19, 2025-12-27T23"
+    assert listed([]) == ""
+
+
+@given(st.sets(st.integers(0, 500), max_size=60))
+def test_every_hour_is_listed_once(places: set[int]) -> None:
+    hours = [HOUR + place for place in places]
+    assert listed(hours) == listed(reversed(hours)) == listed(hours + hours)
+    stretches = len([place for place in places if place - 1 not in places])
+    assert len(listed(hours).split(", ") if hours else []) == stretches
+
+
+# An extract into a folder
+
+
+def extracted(*names: str, kept: int = 0) -> ExtractedHour:
+    return ExtractedHour(HOUR, tuple(map(Path, names)), tuple([Path("k")] * kept), 5, 70)
+
+
+def test_an_extract_says_how_much_it_wrote_and_what_it_left_alone() -> None:
+    transfer = Transfer(
+        downloads=[timed(downloaded(100, 1), 0, 3)],
+        extracted=[timed(extracted("a", "b"), 3, 5), timed(extracted("c", kept=2), 4, 6)],
+    )
+    made = ExtractReport(WANTED, transfer)
+    assert made.steps() == [
+        Step("download", "1 request", 100, 3),
+        Step("extract", "3 files written, 2 kept", 140, 3),
+    ]
+    assert (failure(made), made.warnings()) == (None, [])
+
+
+def test_an_extract_names_hours_without_files_and_stays_green() -> None:
+    made = ExtractReport(WANTED, Transfer(quiet=[HOUR - 1, HOUR]))
+    (warning,) = made.warnings()
+    assert "2025-12-23T18…T19" in warning
+    assert failure(made) is None
+
+
+def test_an_extract_fails_by_an_hour_or_by_what_stopped_it() -> None:
+    text = failure(ExtractReport(WANTED, Transfer(failures={HOUR: "is damaged", HOUR - 1: "too"})))
+    assert text is not None
+    assert text.splitlines()[1:] == [f"  {HOUR - 1}: too", f"  {HOUR}: is damaged"]
+    with pytest.raises(ExportRefused):
+        ExtractReport(WANTED, Transfer(stopped_by=ExportRefused("wrong key"))).raise_if_failed()
