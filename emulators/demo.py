@@ -1,0 +1,218 @@
+"""``make run``: the whole way from Amplitude to Snowflake, on this machine, without any account.
+
+Starts the embedded stack and a Prefect server of its own, registers blocks, ingests the last day of
+complete hours twice, and shows what has become of it. Each command that it runs is printed: with
+three sets of credentials in ``.env`` the same commands run against the real services.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from rich.console import Console
+from rich.table import Table
+
+from core.hours import ExportHour
+from emulators.stack import EmbeddedStack
+
+_SERVER_SECONDS = 180
+_PROJECT = Path(__file__).resolve().parent.parent
+
+_SAMPLE = """
+SELECT TO_CHAR(export_hour, 'YYYY-MM-DD HH24:MI') AS export_hour, event_type, user_id, country, platform
+FROM events
+ORDER BY export_hour DESC, source_file, source_row
+LIMIT 5
+"""
+_COUNTS = """
+SELECT COUNT(*), COUNT(DISTINCT export_hour), (SELECT COUNT(*) FROM events_unique) FROM events_raw
+"""
+_LEDGER = "SELECT SUM(events), COUNT(*) FROM load_ledger WHERE export_hour IS NOT NULL"
+
+_NEXT = """
+[bold]Where to go next[/bold]
+  make test                       everything that is promised, shown
+  cp .env.example .env            your own Amplitude, AWS and Snowflake; README.md has the three steps
+  python -m emulators             this stack, kept running, with the .env lines that point at it
+"""
+
+
+class DemoFailed(Exception):
+    """A step did not end as it should; it has said why."""
+
+
+def main() -> int:
+    """Run the demonstration; 0 if lake and warehouse reconcile."""
+    parser = argparse.ArgumentParser(prog="make run", description=__doc__.splitlines()[0])
+    parser.add_argument("--events-per-hour", type=int, default=600, help="events an hour (default: 600)")
+    options = parser.parse_args()
+    console = Console()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with contextlib.ExitStack() as cleanup:
+            home = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="amplitude-demo-")))
+            began = time.perf_counter()
+            console.print("Starting Amplitude, S3, Snowflake (emulators) and a Prefect server …")
+            # The server takes longest: it starts first, and is waited for last.
+            server = cleanup.enter_context(_prefect_server(home))
+            stack = cleanup.enter_context(EmbeddedStack(events_per_hour=options.events_per_hour))
+            _wait_for(server)
+            console.print(f"… all running after {time.perf_counter() - began:.0f} s.\n")
+            _demonstrate(
+                console, {**_environment(home), **stack.environment, "PREFECT_API_URL": server.api_url}
+            )
+    except KeyboardInterrupt:
+        console.print("\nInterrupted; everything is stopped.")
+        return 130
+    except DemoFailed as error:
+        console.print(f"[red]{error}[/red]")
+        return 1
+    return 0
+
+
+def _demonstrate(console: Console, environment: Mapping[str, str]) -> None:
+    last = ExportHour.newest_complete(datetime.now(UTC))
+    first = last - 23
+    _run(console, environment, "blocks.register")
+    day = ("--start", str(first), "--end", str(last))
+    _run(console, environment, "flows.ingest", *day)
+    console.print("And again: what is there is neither asked for nor loaded twice.")
+    _run(console, environment, "flows.ingest", *day)
+    with contextlib.closing(_connect(environment)) as connection, connection.cursor() as cursor:
+        console.print("[bold]A few rows of the view events[/bold]")
+        cursor.execute(_SAMPLE)
+        table = Table(*[column.name.lower() for column in cursor.description], box=None, pad_edge=False)
+        for row in cursor.fetchall():
+            table.add_row(*[str(value) for value in row])
+        console.print(table)
+        rows, hours, unique = (int(count) for count in cursor.execute(_COUNTS).fetchone())
+        events, loaded_hours = (int(count) for count in cursor.execute(_LEDGER).fetchone())
+    console.print(f"\n{rows:,} rows in events_raw, {unique:,} in events_unique.")
+    console.print(_NEXT, soft_wrap=True)
+    if not rows == unique == events or hours != loaded_hours:
+        ledger = f"the ledger says {events:,} events of {loaded_hours}"
+        msg = f"The table holds {rows:,} rows of {hours} hours, {ledger}."
+        raise DemoFailed(msg)
+    verdict = (
+        f"Lake and warehouse reconcile: {hours} hours, {events:,} events, each in the table exactly once."
+    )
+    console.print(verdict, style="bold green", soft_wrap=True)
+
+
+def _run(console: Console, environment: Mapping[str, str], module: str, *arguments: str) -> None:
+    console.print(f"[bold]$ python -m {' '.join((module, *arguments))}[/bold]")
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=_PROJECT, env=dict(environment), check=False
+    )
+    console.print()
+    if done.returncode:
+        msg = f"python -m {module} ended with {done.returncode}."
+        raise DemoFailed(msg)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """A Prefect of its own, that keeps nothing and tells nobody; no stray credentials of the caller's."""
+    strays = ("AMP_", "AWS_", "SNOWFLAKE_", "PREFECT_", "BUCKET_", "KMS_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(strays)}
+    return kept | {
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+    }
+
+
+class _Server:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.process = process
+        self.api_url = f"http://127.0.0.1:{port}/api"
+        self.log = log
+
+
+@contextlib.contextmanager
+def _prefect_server(home: Path) -> Iterator[_Server]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = home / "prefect-server.log"
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-ui",
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env=_environment(home), stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        yield _Server(process, port, log)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait_for(server: _Server) -> None:
+    until = time.monotonic() + _SERVER_SECONDS
+    while time.monotonic() < until and server.process.poll() is None:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{server.api_url}/health", timeout=2).is_success:
+                return
+        time.sleep(0.2)
+    tail = "\n".join(server.log.read_text(errors="replace").splitlines()[-15:])
+    msg = f"The Prefect server did not start:\n{tail}"
+    raise DemoFailed(msg)
+
+
+def _connect(environment: Mapping[str, str]) -> Any:
+    import snowflake.connector
+
+    pem = Path(environment["SNOWFLAKE_PRIVATE_KEY_PATH"]).read_bytes()
+    key = load_pem_private_key(pem, None).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return snowflake.connector.connect(
+        account=environment["SNOWFLAKE_ACCOUNT"],
+        user=environment["SNOWFLAKE_USER"],
+        private_key=key,
+        host=environment["SNOWFLAKE_HOST"],
+        port=int(environment["SNOWFLAKE_PORT"]),
+        protocol=environment["SNOWFLAKE_PROTOCOL"],
+        warehouse=environment["SNOWFLAKE_WAREHOUSE"],
+        database=environment["SNOWFLAKE_DATABASE"],
+        schema=environment["SNOWFLAKE_SCHEMA"],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
