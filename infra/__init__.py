@@ -1,0 +1,1 @@
+"""The ground: what the accounts at AWS and Snowflake have to look like, and how they get there."""
