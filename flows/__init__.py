@@ -1,0 +1,1 @@
+"""The plans: Prefect flows. They do nothing themselves; tasks do."""

@@ -1,0 +1,56 @@
+"""What every flow begins with: the time, its pipeline, and how patient its tasks are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, ParamSpec, TypeVar, cast
+
+from prefect import Task
+from prefect.blocks.core import Block
+from prefect.client.schemas.objects import State
+
+from core.errors import InvalidInput, PipelineError
+from core.timing import Timed
+from tasks.retries import backoff, quiet_expected_errors
+
+P = ParamSpec("P")
+R = TypeVar("R")
+B = TypeVar("B", bound=Block)
+
+quiet_expected_errors()
+
+
+def utc_now() -> datetime:
+    """The time, aware. Only flows read a clock; everything below is told."""
+    return datetime.now(UTC)
+
+
+def open_block(kind: type[B], name: str) -> B:
+    """Load a block.
+
+    Raises:
+        InvalidInput: There is none of that name, or it does not fit this release. Permanent.
+    """
+    try:
+        return cast("B", kind.load(name))
+    except (ValueError, RuntimeError) as error:
+        msg = (
+            f"There is no usable {kind.get_block_type_slug()} block named {name!r} ({type(error).__name__}). "
+            f"Write .env and run: python -m blocks.register --name {name}"
+        )
+        raise InvalidInput(msg) from None
+
+
+def patiently(task: Task[P, R], retry_seconds: float) -> Task[P, R]:
+    """The task with other waits between its tries."""
+    return task.with_options(retry_delay_seconds=backoff(retry_seconds))
+
+
+def outcome(state: State[Any]) -> tuple[Timed[Any] | None, PipelineError | None]:
+    """A task's receipt, or what it failed with if that is an error of ours; any other is raised."""
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, PipelineError):
+        return None, result
+    if isinstance(result, BaseException):
+        raise result
+    return result, None

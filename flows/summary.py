@@ -1,0 +1,89 @@
+"""A run's report, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from core.report import ExtractReport, IngestReport, Step, counted, listed
+
+_MB = 1_000_000
+
+
+def ingest_summary(report: IngestReport) -> RenderableType:
+    """What an ingest did, step by step, and whether the figures agree from source to table."""
+    plan = report.plan
+    lines: list[RenderableType] = [
+        Text.assemble(("Wanted  ", "bold"), f"{plan.wanted} ({len(plan.wanted)} hours)"),
+        Text.assemble(("Missing ", "bold"), _missing(report)),
+    ]
+    if plan.missing or report.loaded_events:
+        lines.append(_table(report.steps()))
+    lines += [Text(warning, style="yellow") for warning in report.warnings()]
+    lines.append(_verdict(report))
+    return Group(*lines)
+
+
+def extract_summary(report: ExtractReport) -> RenderableType:
+    """What an extract did, step by step."""
+    lines: list[RenderableType] = [
+        Text.assemble(("Wanted  ", "bold"), f"{report.wanted} ({len(report.wanted)} hours)"),
+        _table(report.steps()),
+    ]
+    lines += [Text(warning, style="yellow") for warning in report.warnings()]
+    events = sum(timed.receipt.events for timed in report.transfer.extracted)
+    if not report.transfer.failures and not report.transfer.stopped_by:
+        lines.append(Text(f"Every file is verified: {events:,} events.", style="green"))
+    return Group(*lines)
+
+
+def _missing(report: IngestReport) -> str:
+    if not report.plan.missing:
+        return "nothing: every hour is in the lake"
+    plan = report.plan
+    hours, windows = counted(len(plan.missing), "hour"), counted(len(plan.windows), "window")
+    return f"{hours} in {windows}: {listed(plan.missing)}"
+
+
+def _table(steps: Sequence[Step]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("Step")
+    table.add_column("What")
+    for heading in ("MB", "Seconds", "MB/s"):
+        table.add_column(heading, justify="right")
+    for step in steps:
+        if not step.seconds:
+            continue
+        size = f"{step.size_bytes / _MB:,.1f}" if step.size_bytes else ""
+        speed = f"{step.size_bytes / _MB / step.seconds:,.1f}" if step.seconds and step.size_bytes else ""
+        table.add_row(step.name, step.what, size, f"{step.seconds:.1f}", speed)
+    return table
+
+
+def _verdict(report: IngestReport) -> Text:
+    if report.stopped_by or report.transfer.stopped_by or report.problems():
+        return Text("The run is not complete; the reasons follow.", style="bold red")
+    if report.load is None and not report.transfer.committed:
+        return Text(
+            "Nothing to fetch: the lake is complete. There is no warehouse to load.", style="bold green"
+        )
+    if report.load is None:
+        return Text(
+            f"The lake is complete: {report.lake_events:,} events committed. There is no warehouse to load.",
+            style="bold green",
+        )
+    found = report.reconciliation
+    if found is None:
+        return Text(
+            "Nothing to fetch, nothing to load: the ledger holds every hour of the lake.", style="bold green"
+        )
+    told = found.receipt
+    return Text(
+        f"Lake and warehouse reconcile: {told.hours} hours, {told.lake_events:,} events in the manifests, "
+        f"{told.table_rows:,} rows in the table. By this run: {report.source_events:,} gunzipped, "
+        f"{report.lake_events:,} committed, {report.loaded_events:,} loaded.",
+        style="bold green",
+    )

@@ -1,0 +1,45 @@
+"""Load what the ledger lacks."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from blocks.pipeline import AmplitudePipeline
+from core.hours import ExportWindow
+from core.loading import load_missing
+from core.timing import Stopwatch, Timed
+from core.warehouse.loader import LoadReceipt
+from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retrying
+
+
+@task(
+    task_run_name="load {wanted}",
+    retries=RETRIES,
+    retry_delay_seconds=BACKOFF_SECONDS,
+    retry_jitter_factor=JITTER_FACTOR,
+    retry_condition_fn=worth_retrying,
+    cache_policy=NO_CACHE,
+)
+def load_hours(wanted: ExportWindow, pipeline: AmplitudePipeline, run: str) -> Timed[LoadReceipt]:
+    """Bring the table to what the lake says of a range.
+
+    Safe to repeat, to interrupt, and to run beside other loaders: the ledger says what is loaded.
+
+    Raises:
+        WarehouseUnavailable, LakeUnavailable: Busy, or another loader holds the lock. Transient.
+        WarehouseRefused, LakeRefused: Credentials, rights, missing objects. Permanent.
+    """
+    stopwatch = Stopwatch()
+    receipt = load_missing(pipeline.open_lake(), partial(pipeline.open_warehouse, run=run), wanted)
+    timed = stopwatch.stop(receipt)
+    get_run_logger().info(
+        "%s: %d events of %d hours loaded from %d files",
+        wanted,
+        sum(receipt.loaded.values()),
+        len(receipt.loaded),
+        receipt.files,
+    )
+    return timed

@@ -1,0 +1,272 @@
+"""Arguments in, a summary out, and an exit code; the flows are stand-ins that do what a flow may do."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from prefect.logging.handlers import PrefectConsoleHandler
+from rich.console import Console
+
+from core.errors import ExportRefused, InvalidInput, RunFailed, ScratchUnusable
+from core.report import ExtractReport, Transfer
+from flows import command_line
+from flows.command_line import run_extract, run_ingest
+from flows.progress import Progress, watcher
+from tests.core.test_report import WANTED, report
+
+Run = Callable[[Callable[..., object], list[str]], int]
+GREEN, FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
+
+both = pytest.mark.parametrize("run", [run_ingest, run_extract])
+
+
+class Flow:
+    """Notes what it is called with, and does what it is told."""
+
+    def __init__(self, act: Callable[[Progress], object] | BaseException | None = None) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self._act = act
+
+    def __call__(self, **parameters: Any) -> None:
+        self.calls.append(parameters)
+        if isinstance(self._act, BaseException):
+            raise self._act
+        if self._act:
+            self._act(watcher.get())
+
+
+# Arguments
+
+
+def test_ingest_is_asked_for_as_it_was_written() -> None:
+    flow = Flow()
+    assert (
+        run_ingest(flow, ["--pipeline", "eu", "--start", "20251223T00", "--end", "2025-12-23T23:00Z"])
+        == GREEN
+    )
+    assert flow.calls == [{"pipeline": "eu", "start": "2025-12-23T00", "end": "2025-12-23T23"}]
+
+
+def test_extract_is_asked_for_as_it_was_written() -> None:
+    flow = Flow()
+    assert run_extract(flow, ["--to", "here", "--credentials", "eu", "--start", "2025-12-23T00"]) == GREEN
+    assert flow.calls == [{"to": "here", "credentials": "eu", "start": "2025-12-23T00", "end": None}]
+
+
+def test_what_is_left_out_is_left_to_the_flow() -> None:
+    ingest, extract = Flow(), Flow()
+    run_ingest(ingest, [])
+    run_extract(extract, [])
+    assert ingest.calls == [{"pipeline": "amplitude", "start": None, "end": None}]
+    assert extract.calls == [{"to": "json_data", "credentials": "amplitude", "start": None, "end": None}]
+
+
+@both
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--start", "2025-12-23 19:00"],
+        ["--start", "yesterday"],
+        ["--end", "2025-12-23T19:30Z"],
+        ["--end", "2025-02-30T00"],
+        ["--end", "2025-12-23T24"],
+        ["--start", ""],
+        ["--start"],
+        ["--begin", "2025-12-23T00"],
+        ["2025-12-23T00"],
+    ],
+)
+def test_arguments_that_cannot_be_are_refused_before_anything_starts(
+    run: Run, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow = Flow()
+    with pytest.raises(SystemExit) as stopped:
+        run(flow, arguments)
+    assert stopped.value.code == INVALID
+    assert flow.calls == []
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "error: " in err.splitlines()[-1]
+
+
+def test_an_hour_that_cannot_be_is_told_how_to_write_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run_ingest(Flow(), ["--start", "yesterday"])
+    assert "Write it in UTC as 2025-12-23T19" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("run", "module", "options"),
+    [
+        (run_ingest, "flows.ingest", ("--pipeline", "--start", "--end")),
+        (run_extract, "flows.extract", ("--to", "--credentials", "--start", "--end")),
+    ],
+)
+def test_help_names_every_option_and_starts_nothing(
+    run: Run, module: str, options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow = Flow()
+    with pytest.raises(SystemExit) as stopped:
+        run(flow, ["--help"])
+    assert stopped.value.code == 0
+    assert flow.calls == []
+    out = capsys.readouterr().out
+    assert out.startswith(f"usage: python -m {module} ")
+    assert all(option in out for option in options)
+
+
+# Exit codes
+
+
+@both
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [
+        (None, GREEN),
+        (RunFailed("1 of 6 hours are not where they should be"), FAILED),
+        (ExportRefused("wrong keys"), FAILED),
+        (ScratchUnusable("The disk is full"), FAILED),
+        (InvalidInput("The end lies before the start"), INVALID),
+        (KeyboardInterrupt(), INTERRUPTED),
+    ],
+)
+def test_how_a_run_ended_is_its_exit_code_and_the_reason_stands_on_standard_error(
+    run: Run, ends: BaseException | None, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(Flow(ends), []) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    reason = "Interrupted." if code == INTERRUPTED else str(ends or "")
+    assert err.startswith(reason)
+    assert bool(err) == (code != GREEN)
+
+
+def test_a_foreign_error_comes_out_as_it_is() -> None:
+    with pytest.raises(KeyError):
+        run_ingest(Flow(KeyError("events")), [])
+    assert type(watcher.get()) is Progress
+
+
+def test_a_reason_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    reason = "1 of 6 hours:\n  2025-12-23T19: [bold]stranger[/bold].bin in " + "x" * 200
+    run_ingest(Flow(RunFailed(reason)), [])
+    assert capsys.readouterr().err == reason + "\n"
+
+
+@pytest.mark.xfail(strict=True, reason="rich makes a key of it")
+def test_what_looks_like_an_emoji_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    run_ingest(Flow(RunFailed("stranger:key:1.bin")), [])
+    assert capsys.readouterr().err == "stranger:key:1.bin\n"
+
+
+# Without a terminal
+
+
+def everything(progress: Progress) -> None:
+    progress.planned(6)
+    progress.hour_done()
+    progress.hour_done()
+    progress.step("load")
+    progress.finished(report())
+
+
+def test_without_a_terminal_there_are_plain_lines_and_nothing_else(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_ingest(Flow(everything), []) == GREEN
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == "Wanted  2025-12-23T14…T19 (6 hours)"
+    assert "\x1b" not in out
+    assert err == ""
+
+
+def test_an_extract_has_a_summary_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    made = ExtractReport(WANTED, Transfer())
+    assert run_extract(Flow(lambda progress: progress.finished(made)), []) == GREEN
+    assert capsys.readouterr().out.splitlines()[-1] == "Every file is verified: 0 events."
+
+
+def test_a_summary_is_shown_before_the_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(progress: Progress) -> None:
+        progress.finished(report())
+        msg = "1 of 6 hours"
+        raise RunFailed(msg)
+
+    assert run_ingest(Flow(fail), []) == FAILED
+    out, err = capsys.readouterr()
+    assert out.startswith("Wanted  ")
+    assert err == "1 of 6 hours\n"
+
+
+@both
+@pytest.mark.parametrize("ends", [None, KeyboardInterrupt(), RunFailed("no")])
+def test_nobody_watches_when_it_is_over(run: Run, ends: BaseException | None) -> None:
+    before = watcher.get()
+    run(Flow(ends), [])
+    assert watcher.get() is before
+
+
+# With a terminal
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, io.StringIO]]:
+    """Both streams as a terminal, and Prefect's loggers as they were afterwards."""
+    streams = {"out": io.StringIO(), "err": io.StringIO()}
+
+    def console(*, stderr: bool = False) -> Console:
+        stream = streams["err" if stderr else "out"]
+        return Console(file=stream, force_terminal=True, width=100, legacy_windows=False)
+
+    monkeypatch.setattr(command_line, "Console", console)
+    loggers = [logging.getLogger(name) for name in ("prefect", "prefect.flow_runs", "prefect.task_runs")]
+    levels = {handler: handler.level for logger in loggers for handler in logger.handlers}
+    yield streams
+    for handler, level in levels.items():
+        handler.setLevel(level)
+
+
+def test_with_a_terminal_there_is_a_bar_and_then_the_summary(terminal: dict[str, io.StringIO]) -> None:
+    seen: list[str] = []
+
+    def act(progress: Progress) -> None:
+        everything(progress)
+        seen.append(terminal["err"].getvalue())
+
+    assert run_ingest(Flow(act), []) == GREEN
+    assert "Wanted" in terminal["out"].getvalue()
+    assert "load" in seen[0]
+    assert "2/6" in seen[0]
+    assert "Wanted" not in terminal["err"].getvalue()
+    assert terminal["err"].getvalue().endswith("\x1b[2K")  # the bar's line is wiped
+
+
+@pytest.mark.parametrize(("ends", "code"), [(RunFailed("no"), FAILED), (KeyboardInterrupt(), INTERRUPTED)])
+def test_a_bar_is_taken_away_before_the_reason_is_shown(
+    terminal: dict[str, io.StringIO], ends: BaseException, code: int
+) -> None:
+    assert run_ingest(Flow(ends), []) == code
+    said = terminal["err"].getvalue()
+    reason = str(ends) or "Interrupted."
+    assert said.rindex("\x1b[2K") < said.rindex(reason)
+    assert "\x1b[?25h" in said  # and the cursor is back
+
+
+def test_beside_a_bar_only_warnings_are_logged(terminal: dict[str, io.StringIO]) -> None:
+    run_ingest(Flow(), [])
+    handlers = [
+        handler
+        for handler in logging.getLogger("prefect").handlers
+        if isinstance(handler, PrefectConsoleHandler)
+    ]
+    assert handlers
+    assert {handler.level for handler in handlers} == {logging.WARNING}
+
+
+def test_a_run_that_has_nothing_to_export_has_a_bar_without_an_end(terminal: dict[str, io.StringIO]) -> None:
+    assert run_ingest(Flow(lambda progress: progress.planned(0)), []) == GREEN
+    assert "0/0" not in terminal["err"].getvalue()
