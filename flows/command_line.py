@@ -22,6 +22,12 @@ from flows.summary import extract_summary, ingest_summary
 
 _GREEN, _FAILED, _INVALID, _INTERRUPTED = 0, 1, 2, 130
 
+#: Prefect raises a plain RuntimeError, and this is all that tells it from others.
+_NO_SERVER = (
+    "Failed to reach API at ",
+    "Timed out while attempting to connect to ephemeral Prefect API server",
+)
+
 
 def run_ingest(flow: Callable[..., object], arguments: list[str] | None = None) -> int:
     """Parse, run, summarise; the exit code."""
@@ -66,8 +72,14 @@ def _run(call: Callable[[], object]) -> int:
         call()
     except PipelineError as error:
         progress.close()
-        err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        _complain(err, str(error))
         return _INVALID if isinstance(error, InvalidInput) else _FAILED
+    except RuntimeError as error:
+        if not str(error).startswith(_NO_SERVER):
+            raise
+        progress.close()
+        _complain(err, f"{error}. Check PREFECT_API_URL, and whether the Prefect server is running.")
+        return _FAILED
     except KeyboardInterrupt:
         progress.close()
         err.print("Interrupted. What was committed stays; the next run goes on from there.")
@@ -76,6 +88,11 @@ def _run(call: Callable[[], object]) -> int:
         progress.close()
         watcher.reset(token)
     return _GREEN
+
+
+def _complain(err: Console, text: str) -> None:
+    """As it is: a name from an archive is no markup and no emoji."""
+    err.print(text, style="red", markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 class _Plain(Progress):
@@ -99,10 +116,14 @@ class _Bar(_Plain):
 
     def __init__(self, out: Console, err: Console) -> None:
         super().__init__(out)
-        for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
-            for handler in logging.getLogger(name).handlers:
-                if isinstance(handler, PrefectConsoleHandler):
-                    handler.setLevel(logging.WARNING)
+        # Prefect's console handler sits on the root logger, for all of its loggers.
+        self._quieted = [
+            (handler, handler.level)
+            for handler in logging.getLogger().handlers
+            if isinstance(handler, PrefectConsoleHandler)
+        ]
+        for handler, _ in self._quieted:
+            handler.setLevel(logging.WARNING)
         self._bars = Bars(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -129,5 +150,7 @@ class _Bar(_Plain):
         super().finished(report)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Take the bar away, and let Prefect log as before."""
         self._bars.stop()
+        for handler, level in self._quieted:
+            handler.setLevel(level)

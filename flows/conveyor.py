@@ -14,7 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from prefect import get_run_logger
 from prefect.futures import PrefectFuture, wait
 
 from blocks.amplitude import AmplitudeCredentials
@@ -186,7 +185,5 @@ def _outcome(
     if isinstance(result, _FOR_ALL):
         transfer.stopped_by = transfer.stopped_by or result
     reason = str(result) if isinstance(result, PipelineError) else f"{type(result).__name__}: {result}"
-    if isinstance(result, BaseException) and not isinstance(result, PipelineError):
-        get_run_logger().error("A defect: %s", reason, exc_info=result)
     transfer.failures |= dict.fromkeys(hours, reason)
     return None

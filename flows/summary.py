@@ -66,24 +66,26 @@ def _table(steps: Sequence[Step]) -> Table:
 def _verdict(report: IngestReport) -> Text:
     if report.stopped_by or report.transfer.stopped_by or report.problems():
         return Text("The run is not complete; the reasons follow.", style="bold red")
-    if report.load is None and not report.transfer.committed:
-        return Text(
-            "Nothing to fetch: the lake is complete. There is no warehouse to load.", style="bold green"
+    return Text(_good_news(report), style="bold green")
+
+
+def _good_news(report: IngestReport) -> str:
+    if report.reconciliation is not None:
+        told = report.reconciliation.receipt
+        return (
+            f"Lake and warehouse reconcile: {counted(told.hours, 'hour')}, {told.lake_events:,} events in "
+            f"the manifests, {told.table_rows:,} rows in the table. By this run: {report.source_events:,} "
+            f"gunzipped, {report.lake_events:,} committed, {report.loaded_events:,} loaded."
         )
-    if report.load is None:
-        return Text(
-            f"The lake is complete: {report.lake_events:,} events committed. There is no warehouse to load.",
-            style="bold green",
-        )
-    found = report.reconciliation
-    if found is None:
-        return Text(
-            "Nothing to fetch, nothing to load: the ledger holds every hour of the lake.", style="bold green"
-        )
-    told = found.receipt
-    return Text(
-        f"Lake and warehouse reconcile: {told.hours} hours, {told.lake_events:,} events in the manifests, "
-        f"{told.table_rows:,} rows in the table. By this run: {report.source_events:,} gunzipped, "
-        f"{report.lake_events:,} committed, {report.loaded_events:,} loaded.",
-        style="bold green",
-    )
+    # An hour that Amplitude had no files for is named in a warning above, and the lake lacks it.
+    in_vain = bool(report.plan.missing)
+    if report.load is not None and in_vain:
+        return "Nothing was committed, nothing to load: the ledger holds every hour of the lake."
+    if report.load is not None:
+        return "Nothing to fetch, nothing to load: the ledger holds every hour of the lake."
+    if report.transfer.committed:
+        whole = not (report.transfer.unpublished or report.plan.left)
+        lake = "The lake is complete" if whole else "The lake holds all hours but those named above"
+        return f"{lake}: {report.lake_events:,} events committed. There is no warehouse to load."
+    nothing = "Nothing was committed" if in_vain else "Nothing to fetch: the lake is complete"
+    return f"{nothing}. There is no warehouse to load."

@@ -85,6 +85,19 @@ def test_an_unknown_pipeline_is_named_with_what_makes_it(capfd: pytest.CaptureFi
     assert "python -m blocks.register --name nobody" in said
 
 
+def test_a_prefect_server_that_does_not_answer_is_told_with_what_to_check() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.ingest"],
+        env={**os.environ, "PREFECT_API_URL": "http://127.0.0.1:9/api"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == FAILED
+    assert "Traceback" not in done.stderr
+    assert "Failed to reach API at http://127.0.0.1:9/api/. Check PREFECT_API_URL" in done.stderr
+
+
 def test_missing_and_contradictory_variables_are_all_named_at_once() -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("AMP_", "AWS_A"))}
     environment |= {"AWS_ACCESS_KEY": "only-half", "SNOWFLAKE_USER": "LOADER", "AMP_DATA_REGION": "asia"}

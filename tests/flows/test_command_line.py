@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import PrefectConsoleHandler
 from rich.console import Console
 
@@ -157,7 +158,11 @@ def test_a_reason_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == reason + "\n"
 
 
-@pytest.mark.xfail(strict=True, reason="rich makes a key of it")
+def test_a_defect_is_no_answer_to_a_mistake() -> None:
+    with pytest.raises(RuntimeError, match="nobody expected"):
+        run_ingest(Flow(RuntimeError("nobody expected this")), [])
+
+
 def test_what_looks_like_an_emoji_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
     run_ingest(Flow(RunFailed("stranger:key:1.bin")), [])
     assert capsys.readouterr().err == "stranger:key:1.bin\n"
@@ -257,14 +262,16 @@ def test_a_bar_is_taken_away_before_the_reason_is_shown(
 
 
 def test_beside_a_bar_only_warnings_are_logged(terminal: dict[str, io.StringIO]) -> None:
-    run_ingest(Flow(), [])
-    handlers = [
-        handler
-        for handler in logging.getLogger("prefect").handlers
-        if isinstance(handler, PrefectConsoleHandler)
-    ]
-    assert handlers
-    assert {handler.level for handler in handlers} == {logging.WARNING}
+    """Prefect logs a line for each change of a task's state: enough to tear a bar to pieces."""
+
+    def levels() -> list[int]:
+        return [handler.level for handler in root.handlers if isinstance(handler, PrefectConsoleHandler)]
+
+    root, beside = logging.getLogger(), []
+    setup_logging(incremental=False)
+    run_ingest(Flow(lambda _: beside.extend(levels())), [])
+    assert beside == [logging.WARNING]
+    assert levels() == [logging.NOTSET]
 
 
 def test_a_run_that_has_nothing_to_export_has_a_bar_without_an_end(terminal: dict[str, io.StringIO]) -> None:

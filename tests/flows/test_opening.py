@@ -49,7 +49,6 @@ def test_a_block_that_is_not_there_is_named_with_the_command_that_makes_it(
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="load raises RuntimeError, not ValueError")
 def test_a_block_that_does_not_fit_this_release_is_told_likewise_without_its_secrets() -> None:
     amplitude = AmplitudeCredentials(api_key=SecretStr("hidden"), secret_key=SecretStr("hidden"))
     bucket = S3Bucket(bucket_name="lake", credentials=AwsCredentials())

@@ -68,7 +68,7 @@ def test_a_full_run_is_told_step_by_step_and_its_figures_agree(tmp_path: Path) -
         "upload    2 parts, 1 manifest  0.0      1.0   0.0",
         "load      10 rows              0.0      2.0   0.0",
         (
-            "Lake and warehouse reconcile: 1 hours, 10 events in the manifests, 10 rows in the table. "
+            "Lake and warehouse reconcile: 1 hour, 10 events in the manifests, 10 rows in the table. "
             "By this run: 10 gunzipped, 10 committed, 10 loaded."
         ),
     ]
@@ -117,7 +117,17 @@ def test_a_lake_that_nothing_was_committed_to_is_not_called_complete() -> None:
     """Nothing has been exported yet: neither lake.json nor a manifest is there."""
     made = IngestReport(plan([HOUR]), Transfer(unclaimed=[HOUR]), explicit=False)
     assert "no archive yet" in " ".join(lines(made))
-    assert "complete" not in lines(made)[-1]
+    assert lines(made)[-1] == "Nothing was committed. There is no warehouse to load."
+    made.load = timed(LoadReceipt({}, {}, 0))
+    assert lines(made)[-1].startswith("Nothing was committed, nothing to load:")
+
+
+def test_a_lake_that_lacks_an_hour_is_not_called_complete(tmp_path: Path) -> None:
+    for made in (
+        IngestReport(plan([HOUR]), transfer(tmp_path, unpublished=[HOUR - 1]), explicit=False),
+        IngestReport(plan([HOUR], left=[HOUR - 5]), transfer(tmp_path), explicit=False),
+    ):
+        assert lines(made)[-1].startswith("The lake holds all hours but those named above: 10 events")
 
 
 def test_what_a_green_run_should_still_say_stands_before_the_verdict(tmp_path: Path) -> None:
