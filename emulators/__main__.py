@@ -18,11 +18,11 @@ from typing import NoReturn
 
 from emulators.stack import EmbeddedStack, StackError
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: its terminal was closed
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM; 0, 1 if an emulator was lost, 2 if it could not start."""
+    """Serve until it is told to end; 0, 1 if an emulator was lost, 2 if it could not start."""
     options = _read(arguments)
     stack = EmbeddedStack(
         amplitude_port=options.amplitude_port,

@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from core.hours import ExportHour
 from emulators.stack import EmbeddedStack
@@ -66,7 +67,8 @@ def main() -> int:
     parser.add_argument("--events-per-hour", type=int, default=600, help="events an hour (default: 600)")
     options = parser.parse_args()
     console = Console()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGTERM, signal.SIGHUP):  # the latter: the terminal was closed
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     try:
         with contextlib.ExitStack() as cleanup:
             home = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="amplitude-demo-")))
@@ -100,9 +102,11 @@ def _demonstrate(console: Console, environment: Mapping[str, str]) -> None:
     with contextlib.closing(_connect(environment)) as connection, connection.cursor() as cursor:
         console.print("[bold]A few rows of the view events[/bold]")
         cursor.execute(_SAMPLE)
-        table = Table(*[column.name.lower() for column in cursor.description], box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for column in cursor.description:
+            table.add_column(column.name.lower(), no_wrap=True)
         for row in cursor.fetchall():
-            table.add_row(*[str(value) for value in row])
+            table.add_row(*["" if value is None else Text(str(value)) for value in row])
         console.print(table)
         rows, hours, unique = (int(count) for count in cursor.execute(_COUNTS).fetchone())
         events, loaded_hours = (int(count) for count in cursor.execute(_LEDGER).fetchone())

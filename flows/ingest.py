@@ -40,6 +40,7 @@ def ingest(pipeline: str = "amplitude", start: str | None = None, end: str | Non
     explicit = first is not None or last is not None
     block = open_block(AmplitudePipeline, pipeline)
     progress = watcher.get()
+    progress.step("planning")
     surveyed = patiently(plan_windows, block.retry_seconds)(block, now, first, last)
     progress.planned(len(surveyed.plan.missing))
     with scratch_folder(block.scratch_folder) as scratch:
@@ -49,7 +50,7 @@ def ingest(pipeline: str = "amplitude", start: str | None = None, end: str | Non
         transfer = move_into_lake(surveyed, block, belt, every_window=explicit)
     report = IngestReport(surveyed.plan, transfer, explicit)
     if block.warehouse is not None and not isinstance(transfer.stopped_by, LakeError):
-        progress.step("load")
+        progress.step("loading")
         _load(report, block)
     progress.finished(report)
     for warning in report.warnings():

@@ -211,7 +211,7 @@ def values_from(process: subprocess.Popen[str]) -> dict[str, str]:
     return values
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_however_the_supervisor_ends_its_children_end(number: signal.Signals, tmp_path: Path) -> None:
     process = start(tmp_path, "--events-per-hour", "5")
     assert set(values_from(process)) == NAMES

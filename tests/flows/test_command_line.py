@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from prefect.logging.configuration import setup_logging
-from prefect.logging.handlers import PrefectConsoleHandler
-from rich.console import Console
 
 from core.errors import ExportRefused, InvalidInput, RunFailed, ScratchUnusable
 from core.report import ExtractReport, Transfer
-from flows import command_line
 from flows.command_line import run_extract, run_ingest
 from flows.progress import Progress, watcher
 from tests.core.test_report import WANTED, report
@@ -213,67 +207,3 @@ def test_nobody_watches_when_it_is_over(run: Run, ends: BaseException | None) ->
     before = watcher.get()
     run(Flow(ends), [])
     assert watcher.get() is before
-
-
-# With a terminal
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, io.StringIO]]:
-    """Both streams as a terminal, and Prefect's loggers as they were afterwards."""
-    streams = {"out": io.StringIO(), "err": io.StringIO()}
-
-    def console(*, stderr: bool = False) -> Console:
-        stream = streams["err" if stderr else "out"]
-        return Console(file=stream, force_terminal=True, width=100, legacy_windows=False)
-
-    monkeypatch.setattr(command_line, "Console", console)
-    loggers = [logging.getLogger(name) for name in ("prefect", "prefect.flow_runs", "prefect.task_runs")]
-    levels = {handler: handler.level for logger in loggers for handler in logger.handlers}
-    yield streams
-    for handler, level in levels.items():
-        handler.setLevel(level)
-
-
-def test_with_a_terminal_there_is_a_bar_and_then_the_summary(terminal: dict[str, io.StringIO]) -> None:
-    seen: list[str] = []
-
-    def act(progress: Progress) -> None:
-        everything(progress)
-        seen.append(terminal["err"].getvalue())
-
-    assert run_ingest(Flow(act), []) == GREEN
-    assert "Wanted" in terminal["out"].getvalue()
-    assert "load" in seen[0]
-    assert "2/6" in seen[0]
-    assert "Wanted" not in terminal["err"].getvalue()
-    assert terminal["err"].getvalue().endswith("\x1b[2K")  # the bar's line is wiped
-
-
-@pytest.mark.parametrize(("ends", "code"), [(RunFailed("no"), FAILED), (KeyboardInterrupt(), INTERRUPTED)])
-def test_a_bar_is_taken_away_before_the_reason_is_shown(
-    terminal: dict[str, io.StringIO], ends: BaseException, code: int
-) -> None:
-    assert run_ingest(Flow(ends), []) == code
-    said = terminal["err"].getvalue()
-    reason = str(ends) or "Interrupted."
-    assert said.rindex("\x1b[2K") < said.rindex(reason)
-    assert "\x1b[?25h" in said  # and the cursor is back
-
-
-def test_beside_a_bar_only_warnings_are_logged(terminal: dict[str, io.StringIO]) -> None:
-    """Prefect logs a line for each change of a task's state: enough to tear a bar to pieces."""
-
-    def levels() -> list[int]:
-        return [handler.level for handler in root.handlers if isinstance(handler, PrefectConsoleHandler)]
-
-    root, beside = logging.getLogger(), []
-    setup_logging(incremental=False)
-    run_ingest(Flow(lambda _: beside.extend(levels())), [])
-    assert beside == [logging.WARNING]
-    assert levels() == [logging.NOTSET]
-
-
-def test_a_run_that_has_nothing_to_export_has_a_bar_without_an_end(terminal: dict[str, io.StringIO]) -> None:
-    assert run_ingest(Flow(lambda progress: progress.planned(0)), []) == GREEN
-    assert "0/0" not in terminal["err"].getvalue()
