@@ -11,31 +11,23 @@ import argparse
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from core.hours import ExportHour
-from emulators.stack import EmbeddedStack
+from emulators.prefect_server import PrefectServer
+from emulators.stack import EmbeddedStack, StackError
 
-_SERVER_SECONDS = 180
 _PROJECT = Path(__file__).resolve().parent.parent
 
 _SAMPLE = """
@@ -75,9 +67,9 @@ def main() -> int:
             began = time.perf_counter()
             console.print("Starting Amplitude, S3, Snowflake (emulators) and a Prefect server …")
             # The server takes longest: it starts first, and is waited for last.
-            server = cleanup.enter_context(_prefect_server(home))
+            server = cleanup.enter_context(PrefectServer(_environment(home), home / "prefect-server.log"))
             stack = cleanup.enter_context(EmbeddedStack(events_per_hour=options.events_per_hour))
-            _wait_for(server)
+            server.wait_until_ready()
             console.print(f"… all running after {time.perf_counter() - began:.0f} s.\n")
             _demonstrate(
                 console, {**_environment(home), **stack.environment, "PREFECT_API_URL": server.api_url}
@@ -85,8 +77,8 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("\nInterrupted; everything is stopped.")
         return 130
-    except DemoFailed as error:
-        console.print(f"[red]{error}[/red]")
+    except (DemoFailed, StackError) as error:
+        console.print(Text(str(error), style="red"))
         return 1
     return 0
 
@@ -147,68 +139,13 @@ def _environment(home: Path) -> dict[str, str]:
     }
 
 
-class _Server:
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-        self.process = process
-        self.api_url = f"http://127.0.0.1:{port}/api"
-        self.log = log
-
-
-@contextlib.contextmanager
-def _prefect_server(home: Path) -> Iterator[_Server]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = home / "prefect-server.log"
-    command = [
-        sys.executable,
-        "-m",
-        "prefect",
-        "server",
-        "start",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--no-ui",
-    ]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, env=_environment(home), stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
-        yield _Server(process, port, log)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(timeout=3)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _wait_for(server: _Server) -> None:
-    until = time.monotonic() + _SERVER_SECONDS
-    while time.monotonic() < until and server.process.poll() is None:
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{server.api_url}/health", timeout=2).is_success:
-                return
-        time.sleep(0.2)
-    tail = "\n".join(server.log.read_text(errors="replace").splitlines()[-15:])
-    msg = f"The Prefect server did not start:\n{tail}"
-    raise DemoFailed(msg)
-
-
 def _connect(environment: Mapping[str, str]) -> Any:
     import snowflake.connector
 
-    pem = Path(environment["SNOWFLAKE_PRIVATE_KEY_PATH"]).read_bytes()
-    key = load_pem_private_key(pem, None).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     return snowflake.connector.connect(
         account=environment["SNOWFLAKE_ACCOUNT"],
         user=environment["SNOWFLAKE_USER"],
-        private_key=key,
+        private_key_file=environment["SNOWFLAKE_PRIVATE_KEY_PATH"],
         host=environment["SNOWFLAKE_HOST"],
         port=int(environment["SNOWFLAKE_PORT"]),
         protocol=environment["SNOWFLAKE_PROTOCOL"],

@@ -70,7 +70,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def without_a_network(command: list[str]) -> list[str]:
-    """The command with loopback and nothing else, where that is possible; it takes root, which continuous integration has."""
+    """The command with loopback and nothing else, if we may; root may, and continuous integration is root."""
     enclosed = ["unshare", "--net", "--map-root-user", sys.executable, "-c", ALONE]
     try:
         subprocess.run([*enclosed, sys.executable, "-c", ""], capture_output=True, check=True)

@@ -7,14 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
-from emulators.children import free_port
+from emulators.prefect_server import PrefectServer
 from tests.rehearsal import hours_ago, rehearsal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -48,29 +46,13 @@ def run(command: list[str], environment: dict[str, str]) -> str:
     return done.stdout
 
 
-def wait_for_server(url: str, log: Path) -> None:
-    until = time.monotonic() + 180
-    while time.monotonic() < until:
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{url}/health", timeout=2).is_success:
-                return
-        time.sleep(0.3)
-    pytest.fail(f"The Prefect server did not start:\n{log.read_text()}")
-
-
 def test_a_deployment_on_a_process_worker_completes_and_the_table_holds_the_truth(tmp_path: Path) -> None:
-    port = free_port()
     with rehearsal("amplitude", save=False) as stage:
-        environment = {
-            **os.environ,
-            **stage.variables,
-            "PREFECT_HOME": str(tmp_path / "prefect"),
-            "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        }
+        environment = {**os.environ, **stage.variables, "PREFECT_HOME": str(tmp_path / "prefect")}
         server_log, worker_log = tmp_path / "server.log", tmp_path / "worker.log"
-        serve = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
-        with running(serve, environment, server_log):
-            wait_for_server(environment["PREFECT_API_URL"], server_log)
+        with PrefectServer(environment, server_log) as server:
+            server.wait_until_ready()
+            environment["PREFECT_API_URL"] = server.api_url
             run([sys.executable, "-m", "blocks.register", "--set", "initial_days=1"], environment)
             run([*PREFECT, "work-pool", "create", "amplitude", "--type", "process"], environment)
             run([*PREFECT, "--no-prompt", "deploy", "--all"], environment)

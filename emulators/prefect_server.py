@@ -1,0 +1,74 @@
+"""A real Prefect server on loopback, that lives as long as its ``with`` block."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from emulators.children import StackError, free_port
+
+_END_SECONDS = 5.0
+
+
+class PrefectServer:
+    """``prefect server start``, without its user interface.
+
+    It is under way when the block begins, and ready after :meth:`wait_until_ready`.
+
+    Args:
+        environment: Its whole environment; PREFECT_HOME says where its database is.
+        log: What it writes goes there.
+    """
+
+    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+        self._environment = dict(environment)
+        self._log = log
+        self._port = free_port()
+        self.api_url = f"http://127.0.0.1:{self._port}/api"
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "prefect", "server", "start", "--no-ui"]
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [*command, "--host", "127.0.0.1", "--port", str(self._port)],
+                env=self._environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches its parent alone
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=_END_SECONDS)
+
+    def wait_until_ready(self, seconds: float = 180.0) -> None:
+        """Return once it answers.
+
+        Raises:
+            StackError: It ended, or did not answer in time.
+        """
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self._process.poll() is None:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.api_url}/health", timeout=2).is_success:
+                    return
+            time.sleep(0.2)
+        tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
+        msg = f"The Prefect server did not start:\n{tail}"
+        raise StackError(msg)
