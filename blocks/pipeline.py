@@ -23,7 +23,7 @@ from core.lake.layout import Compression
 from core.lake.store import Lake
 from core.planning import PlanRules
 from core.warehouse.loader import Warehouse
-from core.warehouse.session import session_parameters
+from core.warehouse.session import NETWORK_TIMEOUT_SECONDS, session_parameters
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -191,12 +191,11 @@ class AmplitudePipeline(Block):
             msg = "This pipeline has no warehouse: it ends at the lake."
             raise InvalidInput(msg)
         connector = self.warehouse
-        endpoint = {
-            "host": self.snowflake_host,
-            "port": self.snowflake_port,
-            "protocol": self.snowflake_protocol,
+        elsewhere = {
+            name: value
+            for name in ("host", "port", "protocol")
+            if (value := getattr(self, f"snowflake_{name}")) is not None
         }
-        elsewhere = {name: value for name, value in endpoint.items() if value is not None}
 
         def connect() -> SnowflakeConnection:
             try:
@@ -206,6 +205,7 @@ class AmplitudePipeline(Block):
                     schema=connector.schema_,
                     session_parameters=session_parameters(run),
                     login_timeout=self.snowflake_login_seconds,
+                    network_timeout=NETWORK_TIMEOUT_SECONDS,
                     platform_detection_timeout_seconds=0,  # would ask the cloud's metadata service who we are
                     **elsewhere,
                 )

@@ -14,7 +14,8 @@
     ├── LakeError                 S3
     │   ├── LakeUnavailable       busy, broken off or silent                      (transient)
     │   ├── LakeRefused           credentials, bucket, key policy
-    │   └── LakeConflict          the prefix belongs to another project, or holds what we never wrote
+    │   ├── LakeConflict          the prefix belongs to another project, or holds what we never wrote
+    │   └── HourUnusable          one hour cannot be stored or read as it is; the others can
     ├── WarehouseError            Snowflake
     │   ├── WarehouseUnavailable  busy, broken off, or another loader holds the lock  (transient)
     │   ├── WarehouseRefused      credentials, rights, missing objects, another lake's schema
@@ -97,6 +98,10 @@ class LakeRefused(LakeError):
 
 class LakeConflict(LakeError):
     """The prefix belongs to another project, or holds what this project never wrote. Permanent."""
+
+
+class HourUnusable(LakeError):
+    """One hour cannot be stored or read as it is; the others can. Permanent."""
 
 
 class WarehouseError(PipelineError):

@@ -86,9 +86,7 @@ class ExportHour:
     @classmethod
     def newest_complete(cls, now: datetime) -> Self:
         """The last hour that Amplitude has finished exporting at ``now``: ``floor(now - 3 h)``."""
-        return (
-            cls.containing(now) if now.tzinfo is None else cls.containing(now.astimezone(UTC) - EXPORT_DELAY)
-        )
+        return cls(cls.containing(now).start - EXPORT_DELAY)
 
     def __str__(self) -> str:
         return f"{self.start:%Y-%m-%dT%H}"

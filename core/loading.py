@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
+from core.errors import HourUnusable
 from core.hours import ExportHour, ExportWindow
+from core.lake.layout import ManifestName
 from core.lake.manifest import Manifest
 from core.lake.store import Lake
 from core.lake.verdict import HourVerdict, verdicts_of
@@ -23,10 +26,22 @@ class OpenWarehouse(Protocol):
     def __call__(self, *, app_id: int) -> Warehouse: ...  # noqa: D102
 
 
-def load_missing(lake: Lake, open_warehouse: OpenWarehouse, wanted: ExportWindow) -> LoadReceipt:
+def load_missing(
+    lake: Lake,
+    open_warehouse: OpenWarehouse,
+    wanted: ExportWindow,
+    *,
+    run: str,
+    suspects: Collection[ExportHour] = (),
+) -> LoadReceipt:
     """Load every hour of a range whose content is not the ledger's.
 
-    Guarantees: the ledger is always asked, never skipped because the lake has nothing new.
+    Guarantees: the ledger is always asked, never skipped because the lake has nothing new. The receipt
+    holds what this run has loaded, by this call or by one whose answer was lost.
+
+    Args:
+        run: Who loads, as the ledger has it.
+        suspects: Hours to be loaded again if their rows differ, although the ledger agrees.
 
     Raises:
         WarehouseUnavailable, LakeUnavailable: Transient.
@@ -37,14 +52,15 @@ def load_missing(lake: Lake, open_warehouse: OpenWarehouse, wanted: ExportWindow
         return LoadReceipt({}, {}, 0)
     warehouse = open_warehouse(app_id=identity.app_id)
     verdicts = verdicts_of(lake.manifest_names(wanted.first, wanted.last))
-    due = hours_not_in_ledger(verdicts, warehouse.ledger())
-    return warehouse.load(current_hours(lake, due).values(), partial(current_hours, lake))
+    ledger = warehouse.ledger()
+    due, unusable = read_hours(lake, {*hours_not_in_ledger(verdicts, ledger), *suspects})
+    receipt = warehouse.load(due.values(), partial(current_hours, lake), check_rows=bool(suspects))
+    before = {hour: entry.events for hour, entry in ledger.items() if entry.run == run and hour in wanted}
+    return replace(receipt, loaded=before | receipt.loaded, failures=unusable | receipt.failures)
 
 
-def reconcile_hours(
-    lake: Lake, open_warehouse: OpenWarehouse, hours: Collection[ExportHour]
-) -> Reconciliation:
-    """Compare the rows of some hours with the lake.
+def reconcile_hours(lake: Lake, open_warehouse: OpenWarehouse, wanted: ExportWindow) -> Reconciliation:
+    """Compare the rows of a range with the lake, hour by hour.
 
     Raises:
         WarehouseUnavailable, LakeUnavailable: Transient.
@@ -53,7 +69,7 @@ def reconcile_hours(
     identity = lake.identity()
     if identity is None:
         return Reconciliation(0, 0, 0, (), {})
-    return open_warehouse(app_id=identity.app_id).reconcile(hours, partial(current_hours, lake))
+    return open_warehouse(app_id=identity.app_id).reconcile(list(wanted), partial(current_hours, lake))
 
 
 def to_load(manifest: Manifest) -> HourToLoad:
@@ -76,21 +92,43 @@ def hours_not_in_ledger(
 
 
 def current_hours(lake: Lake, hours: Collection[ExportHour]) -> dict[ExportHour, HourToLoad]:
-    """What the given hours consist of now, by listing the lake; hours without content are absent.
+    """What the given hours consist of now; those without content, or that cannot be read, are absent.
+
+    Raises:
+        LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
+    """
+    return read_hours(lake, hours)[0]
+
+
+def read_hours(
+    lake: Lake, hours: Collection[ExportHour]
+) -> tuple[dict[ExportHour, HourToLoad], dict[ExportHour, str]]:
+    """What the given hours consist of now, by listing the lake, and why an hour cannot be read.
+
+    Hours without content are in neither.
 
     Raises:
         LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
     """
     if not hours:
-        return {}
+        return {}, {}
     verdicts = verdicts_of(lake.manifest_names(min(hours), max(hours)))
     names = [
         verdict.content
-        for hour in hours
+        for hour in sorted(hours)
         if (verdict := verdicts.get(hour)) is not None
         and verdict.content is not None
         and not verdict.given_up
     ]
+    found: dict[ExportHour, HourToLoad] = {}
+    unusable: dict[ExportHour, str] = {}
+
+    def read(name: ManifestName) -> None:
+        try:
+            found[name.hour] = to_load(lake.read_manifest(name))
+        except HourUnusable as error:
+            unusable[name.hour] = str(error)
+
     with ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="manifests") as readers:
-        manifests = list(readers.map(lake.read_manifest, names))
-    return {manifest.hour: to_load(manifest) for manifest in manifests}
+        list(readers.map(read, names))
+    return found, unusable

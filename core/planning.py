@@ -6,12 +6,12 @@ manifests; no body is read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from core.errors import InvalidInput
-from core.hours import FIRST_HOURLY_DAY, ExportHour, ExportWindow, windows_of
+from core.hours import FIRST_HOURLY_DAY, ExportHour, ExportWindow, hours_between, windows_of
 from core.lake.verdict import HourVerdict
 
 _EMPTY_AFTER_WITHOUT_SETTLING = timedelta(hours=24)
@@ -49,9 +49,10 @@ class Plan:
     Attributes:
         now: The moment it was made for, UTC.
         wanted: First to last hour that the run answers for.
-        missing: What will be exported, oldest first.
+        missing: What will be exported, the newest of what is missing, oldest first.
         left: Missing as well, beyond what one run takes, oldest first.
-        windows: Newest first, so that fresh data is there first.
+        windows: Oldest first: if the run is killed, the next one goes on from where it ended.
+        behind: Missing as well, from before ``wanted``: what earlier runs did not bring.
     """
 
     now: datetime
@@ -59,6 +60,31 @@ class Plan:
     missing: tuple[ExportHour, ...]
     left: tuple[ExportHour, ...]
     windows: tuple[ExportWindow, ...]
+    behind: tuple[ExportHour, ...] = ()
+
+
+def check_range(now: datetime, first: ExportHour | None, last: ExportHour | None) -> None:
+    """Make sure that what a caller asks for can be, before anything is counted from it.
+
+    Raises:
+        InvalidInput: The end lies before the start, an hour is not complete yet, or lies before
+            Amplitude's files were hourly. Permanent.
+    """
+    newest = ExportHour.newest_complete(now)
+    for hour in (first, last):
+        if hour is not None and hour > newest:
+            when = (
+                "lies in the future"
+                if hour.start > now
+                else f"is complete at {hour.complete_at:%Y-%m-%dT%H:%MZ}"
+            )
+            msg = f"{hour} {when}. The newest hour that can be exported now is {newest}."
+            raise InvalidInput(msg)
+        if hour is not None and hour < FIRST_HOUR:
+            msg = f"Before {FIRST_HOURLY_DAY} Amplitude's files hold whole days: {hour} is not one hour."
+            raise InvalidInput(msg)
+    if first is not None and last is not None:
+        ExportWindow(first, last)
 
 
 def wanted_window(
@@ -78,48 +104,42 @@ def wanted_window(
         last: Asked for by the caller; None: the newest complete hour.
 
     Raises:
-        InvalidInput: The end lies before the start, an hour is not complete yet, or the range
-            begins before Amplitude's files were hourly. Permanent.
+        InvalidInput: See :func:`check_range`. Permanent.
     """
-    newest = ExportHour.newest_complete(now)
-    for hour in (first, last):
-        if hour is not None and hour > newest:
-            when = (
-                "lies in the future"
-                if hour.start > now
-                else f"is complete at {hour.complete_at:%Y-%m-%dT%H:%MZ}"
-            )
-            msg = f"{hour} {when}. The newest hour that can be exported now is {newest}."
-            raise InvalidInput(msg)
-    if first is not None and last is not None and last < first:
-        msg = f"The end lies before the start: {first} … {last}."
-        raise InvalidInput(msg)
-    end = last or newest
+    check_range(now, first, last)
+    end = last or ExportHour.newest_complete(now)
     if first is None:
         if newest_committed is None:
             first = end - (rules.initial_days * 24 - 1)
         else:
             first = min(newest_committed, end) - rules.lookback_hours
-        first = max(first, FIRST_HOUR) if end >= FIRST_HOUR else first
-    if first < FIRST_HOUR:
-        msg = f"Before {FIRST_HOURLY_DAY} Amplitude's files hold whole days: {first} is no hour of its own."
-        raise InvalidInput(msg)
+        first = max(first, FIRST_HOUR)
     return ExportWindow(first, end)
 
 
 def plan_missing(
-    now: datetime, wanted: ExportWindow, verdicts: Mapping[ExportHour, HourVerdict], *, rules: PlanRules
+    now: datetime,
+    wanted: ExportWindow,
+    verdicts: Mapping[ExportHour, HourVerdict],
+    *,
+    rules: PlanRules,
+    wanted_since: ExportHour | None = None,
 ) -> Plan:
-    """Plan the export of every wanted hour that is not committed, the newest first.
+    """Plan the export of the wanted hours that are not committed, as many as one run takes.
 
     Args:
-        verdicts: Of at least the wanted hours that have manifests.
+        verdicts: Of at least the wanted hours that have manifests, and of those since ``wanted_since``.
+        wanted_since: An earlier hour from which on hours have been wanted by other runs.
     """
-    missing = [hour for hour in wanted if hour not in verdicts or not verdicts[hour].is_committed]
+
+    def missing_in(hours: Iterable[ExportHour]) -> tuple[ExportHour, ...]:
+        return tuple(hour for hour in hours if hour not in verdicts or not verdicts[hour].is_committed)
+
+    missing = missing_in(wanted)
     cut = max(0, len(missing) - rules.max_hours_per_run)
-    left, taken = missing[:cut], missing[cut:]
-    windows = reversed(list(windows_of(taken, window_hours=rules.window_hours)))
-    return Plan(now, wanted, tuple(taken), tuple(left), tuple(windows))
+    windows = tuple(windows_of(missing[cut:], window_hours=rules.window_hours))
+    behind = missing_in(hours_between(wanted_since, wanted.first - 1)) if wanted_since else ()
+    return Plan(now, wanted, missing[cut:], missing[:cut], windows, behind)
 
 
 def believe_no_data(hour: ExportHour, exported_at: datetime, *, rules: PlanRules) -> bool:

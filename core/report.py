@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from core.amplitude.export import ExportedWindow
 from core.errors import PipelineError, RunFailed
-from core.hours import MAX_WINDOW_HOURS, ExportHour, ExportWindow, windows_of
+from core.hours import ExportHour, ExportWindow
 from core.lake.manifest import Manifest
 from core.planning import Plan
 from core.timing import Span, Timed, busy_seconds
 from core.unpacking import ExtractedHour, UnpackedHour
 from core.warehouse.loader import LoadReceipt, Reconciliation
+from core.wording import counted, listed
 
 
 @dataclass(slots=True)
@@ -95,16 +96,17 @@ class IngestReport:
 
     @property
     def loaded_events(self) -> int:
-        """Stated by COPY."""
+        """Of the hours that this run has loaded, each compared with what COPY stated."""
         return sum(self.load.receipt.loaded.values()) if self.load else 0
 
     def problems(self) -> dict[ExportHour, str]:
         """Why an hour is not where it should be; empty for a green run."""
-        found = dict(self.transfer.failures)
-        if self.load:
-            found |= self.load.receipt.failures
+        found = self._miscounted()
         if self.reconciliation:
             found |= self.reconciliation.receipt.mismatches
+        if self.load:
+            found |= self.load.receipt.failures
+        found |= self.transfer.failures
         if self.explicit:
             found |= dict.fromkeys(
                 self.transfer.unpublished, "is not published yet: Amplitude has no files for it"
@@ -114,12 +116,27 @@ class IngestReport:
             )
         return dict(sorted(found.items()))
 
+    @property
+    def suspects(self) -> list[ExportHour]:
+        """Hours that a second load may mend: their rows differ, and no load of them has failed."""
+        if self.load is None or self.reconciliation is None:
+            return []
+        return sorted(self.reconciliation.receipt.mismatches.keys() - self.load.receipt.failures.keys())
+
+    def _miscounted(self) -> dict[ExportHour, str]:
+        """Hours whose manifest states another number of events than was gunzipped."""
+        counted_events = {timed.receipt.hour: timed.receipt.events for timed in self.transfer.unpacked}
+        return {
+            manifest.hour: f"had {counted_events[manifest.hour]:,} events, its manifest {manifest.events:,}"
+            for manifest in self.transfer.manifests
+            if counted_events.get(manifest.hour, manifest.events) != manifest.events
+        }
+
     def raise_if_failed(self) -> None:
-        """Raise what ended the run, or RunFailed with every hour and its reason, unless the run is green."""
-        stopped_by = self.transfer.stopped_by or self.stopped_by
-        if stopped_by:
-            raise stopped_by
-        raise_for(self.problems(), of=len(self.plan.wanted))
+        """Raise what ended the run, RunFailed with every hour and its reason, or nothing for a green run."""
+        raise_for(
+            self.problems(), of=len(self.plan.wanted), stopped_by=self.transfer.stopped_by or self.stopped_by
+        )
 
     def warnings(self) -> list[str]:
         """What a green run should still say."""
@@ -135,6 +152,12 @@ class IngestReport:
             found.append(
                 f"not asked for, for one run takes max_hours_per_run: {listed(self.plan.left)}. Later runs "
                 f"look back lookback_hours only: run with --start {first} --end {last}"
+            )
+        if self.plan.behind:
+            first, last = self.plan.behind[0], self.plan.behind[-1]
+            found.append(
+                f"missing since before this run's range, and not asked for: {listed(self.plan.behind)}. "
+                f"Run with --start {first} --end {last}"
             )
         if self.reconciliation and self.reconciliation.receipt.pending:
             found.append(
@@ -160,29 +183,25 @@ class IngestReport:
                 _busy(transfer.committed),
             ),
         ]
-        if self.load:
+        if self.load and self.loaded_events:
             loaded = self.load.receipt.loaded
             size = sum(manifest.json_bytes for manifest in transfer.manifests if manifest.hour in loaded)
             steps.append(Step("load", f"{self.loaded_events:,} rows", size, _busy([self.load])))
         return steps
 
 
-def raise_for(problems: Mapping[ExportHour, str], *, of: int) -> None:
-    """Raise RunFailed that names every hour and its reason, if there is any."""
-    if problems:
-        lines = "\n".join(f"  {hour}: {reason}" for hour, reason in problems.items())
-        msg = f"{len(problems)} of {of} hours are not where they should be:\n{lines}"
-        raise RunFailed(msg)
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 hour``, ``24 hours``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def listed(hours: Iterable[ExportHour]) -> str:
-    """Hours as the stretches they form: ``2025-12-23T00…T23, 2025-12-25T07``."""
-    return ", ".join(str(window) for window in windows_of(hours, window_hours=MAX_WINDOW_HOURS))
+def raise_for(problems: Mapping[ExportHour, str], *, of: int, stopped_by: PipelineError | None) -> None:
+    """Raise what ended a run early; and RunFailed, if there are hours with a reason of their own to name."""
+    own = {hour: reason for hour, reason in problems.items() if reason != str(stopped_by)}
+    if not own:
+        if stopped_by:
+            raise stopped_by
+        return
+    lines = "\n".join(f"  {hour}: {reason}" for hour, reason in own.items())
+    msg = f"{len(own)} of {counted(of, 'hour')} failed:\n{lines}"
+    if stopped_by:
+        msg = f"{stopped_by}\nBesides, {msg}"
+    raise RunFailed(msg)
 
 
 def _busy(timed: Iterable[Timed[object]]) -> float:
@@ -198,10 +217,9 @@ class ExtractReport:
     transfer: Transfer
 
     def raise_if_failed(self) -> None:
-        """Raise what ended the run, or RunFailed with every hour and its reason, unless the run is green."""
-        if self.transfer.stopped_by:
-            raise self.transfer.stopped_by
-        raise_for(dict(sorted(self.transfer.failures.items())), of=len(self.wanted))
+        """Raise what ended the run, RunFailed with every hour and its reason, or nothing for a green run."""
+        failures = dict(sorted(self.transfer.failures.items()))
+        raise_for(failures, of=len(self.wanted), stopped_by=self.transfer.stopped_by)
 
     def warnings(self) -> list[str]:
         """What a green run should still say."""
@@ -218,6 +236,9 @@ class ExtractReport:
         return [
             Step("download", counted(requests, "request"), archives, _busy(self.transfer.downloads)),
             Step(
-                "extract", f"{written} files written, {kept} kept", json_bytes, _busy(self.transfer.extracted)
+                "extract",
+                f"{counted(written, 'file')} written, {kept} kept",
+                json_bytes,
+                _busy(self.transfer.extracted),
             ),
         ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import contextlib
+import fcntl
+import glob
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 
 from core.amplitude.archive import ArchiveLimits, extract_gzip, gunzip_member
 from core.amplitude.directory import Member
@@ -18,6 +20,7 @@ from core.lake.layout import Compression
 from core.scratch import disk_errors
 
 _CHUNK_BYTES = 1 << 20
+_UNFINISHED = ".unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ def extract_hour(exported: ExportedHour, folder: Path, *, limits: ArchiveLimits)
         folder.mkdir(parents=True, exist_ok=True)
         for member in exported.members:
             path = folder / f"{member.stem.replace('#', '_')}.json"
+            _sweep(folder, path)
             there = _facts_of(path) if path.is_file() else None
             if there is not None and there == gunzip_member(
                 exported.archive, member, limits=limits, json_path=None
@@ -137,15 +141,23 @@ def extract_hour(exported: ExportedHour, folder: Path, *, limits: ArchiveLimits)
 
 def _extract(archive: Path, member: Member, path: Path, limits: ArchiveLimits) -> JsonFacts:
     # A name of its own: another run may be extracting the same hour to the same folder.
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".unfinished", dir=path.parent)
-    os.close(handle)
-    unfinished = Path(name)
-    try:
-        facts = gunzip_member(archive, member, limits=limits, json_path=unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    unfinished = path.with_name(f".{path.name}.{uuid4().hex}{_UNFINISHED}")
+    with unfinished.open("xb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            facts = gunzip_member(archive, member, limits=limits, json_path=unfinished)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
     return facts
+
+
+def _sweep(folder: Path, path: Path) -> None:
+    """Remove what killed runs left of a file: nobody holds its lock any more."""
+    for left in folder.glob(f".{glob.escape(path.name)}.*{_UNFINISHED}"):
+        with contextlib.suppress(OSError), left.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink(missing_ok=True)
 
 
 def _facts_of(path: Path) -> JsonFacts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from prefect.exceptions import PrefectHTTPStatusError
 from rich.console import Console
 
 from core.errors import InvalidInput, PipelineError
@@ -24,6 +25,7 @@ _GREEN, _FAILED, _INVALID, _INTERRUPTED = 0, 1, 2, 130
 _NO_SERVER = (
     "Failed to reach API at ",
     "Timed out while attempting to connect to ephemeral Prefect API server",
+    "Found incompatible versions",
 )
 
 
@@ -76,6 +78,10 @@ def _run(call: Callable[[], object], consoles: Consoles | None) -> int:
     except PipelineError as error:
         shown.complain(str(error))
         return _INVALID if isinstance(error, InvalidInput) else _FAILED
+    except PrefectHTTPStatusError as error:
+        said = f"The Prefect server answered {error.response.status_code}"
+        shown.complain(f"{said}. Check PREFECT_API_URL and its key or password.")
+        return _FAILED
     except RuntimeError as error:
         if not str(error).startswith(_NO_SERVER):
             raise

@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from prefect.futures import PrefectFuture, wait
+from prefect.futures import PrefectFuture, as_completed, wait
 
 from blocks.amplitude import AmplitudeCredentials
 from blocks.pipeline import AmplitudePipeline
@@ -71,19 +72,23 @@ def move_into_lake(
             otherwise the first window shows whether there is anything to have.
     """
     transfer = Transfer()
-    claimed = surveyed.identity is not None
     quiet: list[ExportedHour] = []
     windows = surveyed.plan.windows
-    at_first = len(windows) if claimed or every_window else 1
-    now, later = windows[:at_first], windows[at_first:]
-    for batch in (now, later):
-        if batch is later and not claimed:
-            break
-        for exported in _exported(batch, belt, transfer):
-            quiet += [hour for hour in exported.hours if not hour.members]
-            claimed |= (
-                _commit([hour for hour in exported.hours if hour.members], pipeline, belt, transfer) > 0
-            )
+
+    def bring(some: Iterable[ExportWindow]) -> bool:
+        """Whether anything came of it."""
+        before = len(transfer.committed)
+        for exported in _exported(some, belt, transfer):
+            quiet.extend(hour for hour in exported.hours if not hour.members)
+            _commit([hour for hour in exported.hours if hour.members], pipeline, belt, transfer)
+        return len(transfer.committed) > before
+
+    claimed, later = surveyed.identity is not None, windows
+    if not claimed and not every_window:
+        claimed, later = bring(windows[-1:]), windows[:-1]
+    if claimed or every_window:
+        claimed |= bring(later)
+        later = ()
     if transfer.stopped_by:
         return transfer
     if claimed:
@@ -91,9 +96,7 @@ def move_into_lake(
         transfer.unpublished = sorted({hour.hour for hour in quiet} - {hour.hour for hour in empty})
         _commit(empty, pipeline, belt, transfer)
     else:
-        transfer.unclaimed = sorted(
-            [*(hour.hour for hour in quiet), *(hour for window in later for hour in window)]
-        )
+        transfer.unclaimed = sorted([*(hour.hour for hour in quiet), *chain.from_iterable(later)])
     return transfer
 
 
@@ -149,22 +152,20 @@ def _exported(windows: Iterable[ExportWindow], belt: Belt, transfer: Transfer) -
 
 def _commit(
     hours: Iterable[ExportedHour], pipeline: AmplitudePipeline, belt: Belt, transfer: Transfer
-) -> int:
-    """Gunzip and upload hours; how many of them were committed."""
-    submitted = []
+) -> None:
+    """Gunzip and upload hours. Each leaves the disk when it is done, whatever another one waits for."""
+    on_the_way: dict[PrefectFuture[Any], tuple[ExportHour, Path, PrefectFuture[Any]]] = {}
     for hour in hours:
         folder = belt.scratch / str(hour.hour)
         unpacked = patiently(gunzip_hour, belt.retry_seconds).submit(hour, pipeline, folder)
         # Prefect puts the result in the future's place; its types do not say so.
         handed_on = cast("Any", unpacked)
         committed = patiently(upload_hour, belt.retry_seconds).submit(handed_on, pipeline)
-        submitted.append((hour.hour, folder, unpacked, committed))
-    for _, folder, _, committed in submitted:
-        committed.wait()
+        on_the_way[committed] = hour.hour, folder, unpacked
+    for committed in as_completed(list(on_the_way)):
+        export_hour, folder, unpacked = on_the_way[committed]
         discard([folder])
         belt.progress.hour_done()
-    before = len(transfer.committed)
-    for export_hour, _, unpacked, committed in submitted:
         parts = _outcome(unpacked, transfer, [export_hour])
         if parts is None:
             continue
@@ -172,18 +173,18 @@ def _commit(
         manifest = _outcome(committed, transfer, [export_hour])
         if manifest is not None:
             transfer.committed.append(manifest)
-    return len(transfer.committed) - before
 
 
 def _outcome(
     future: PrefectFuture[Timed[T]], transfer: Transfer, hours: Iterable[ExportHour]
 ) -> Timed[T] | None:
-    """A task's receipt, or None with its failure written down for each of the hours."""
+    """A task's receipt, or None with its failure written down: once, or for each of the hours."""
     result: object = future.result(raise_on_failure=False)
     if isinstance(result, Timed):
         return result
     if isinstance(result, _FOR_ALL):
         transfer.stopped_by = transfer.stopped_by or result
+        return None
     reason = str(result) if isinstance(result, PipelineError) else f"{type(result).__name__}: {result}"
     transfer.failures |= dict.fromkeys(hours, reason)
     return None

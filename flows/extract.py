@@ -10,6 +10,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.amplitude import AmplitudeCredentials
 from core.amplitude.archive import ArchiveLimits
+from core.errors import InvalidInput
 from core.hours import ExportHour, windows_of
 from core.planning import PlanRules, wanted_window
 from core.report import ExtractReport
@@ -40,6 +41,9 @@ def extract(
     """
     first, last = (ExportHour.parse(hour) if hour else None for hour in (start, end))
     wanted = wanted_window(utc_now(), first=first, last=last, newest_committed=None, rules=_ONE_DAY)
+    if Path(to).exists() and not Path(to).is_dir():
+        msg = f"{to} is a file; --to takes a folder."
+        raise InvalidInput(msg)
     amplitude = open_block(AmplitudeCredentials, credentials)
     progress = watcher.get()
     progress.planned(len(wanted))

@@ -59,13 +59,22 @@ def ingest(pipeline: str = "amplitude", start: str | None = None, end: str | Non
 
 
 def _load(report: IngestReport, block: AmplitudePipeline) -> None:
-    """Load what the ledger lacks of the run's range, and compare what this run touched."""
-    run = prefect.runtime.flow_run.name
-    loaded = patiently(load_hours, block.retry_seconds)(report.plan.wanted, block, run, return_state=True)
-    report.load, report.stopped_by = outcome(loaded)
-    if report.load and report.touched:
-        found = patiently(reconcile, block.retry_seconds)(report.touched, block, run, return_state=True)
+    """Load what the ledger lacks of the run's range, count its rows, and load again what differs.
+
+    A run that loaded and exported nothing counts nothing: only the ledger is asked.
+    """
+    # Names of runs come again; what the ledger notes of this one must not.
+    run = f"{prefect.runtime.flow_run.name} {prefect.runtime.flow_run.id}"
+    load, count = patiently(load_hours, block.retry_seconds), patiently(reconcile, block.retry_seconds)
+    for _ in range(2):
+        loaded = load(report.plan.wanted, block, run, report.suspects, return_state=True)
+        report.load, report.stopped_by = outcome(loaded)
+        if not report.load or not report.touched:
+            return
+        found = count(report.plan.wanted, block, run, return_state=True)
         report.reconciliation, report.stopped_by = outcome(found)
+        if not report.suspects:
+            return
 
 
 if __name__ == "__main__":

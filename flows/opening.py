@@ -31,14 +31,20 @@ def open_block(kind: type[B], name: str) -> B:
     Raises:
         InvalidInput: There is none of that name, or it does not fit this release. Permanent.
     """
+    block = f"{kind.get_block_type_slug()} block {name!r}"
     try:
         return cast("B", kind.load(name))
-    except (ValueError, RuntimeError) as error:
-        msg = (
-            f"There is no usable {kind.get_block_type_slug()} block named {name!r} ({type(error).__name__}). "
-            f"Write .env and run: python -m blocks.register --name {name}"
-        )
-        raise InvalidInput(msg) from None
+    except ValueError as error:
+        absent = str(error).startswith("Unable to find block document")
+        what = f"There is no {block}: check its name and PREFECT_API_URL" if absent else _unreadable(block)
+    except RuntimeError:  # it lacks a field, or holds what this release does not allow
+        what = _unreadable(block)
+    msg = f"{what}. Write .env and run: python -m blocks.register --name {name}"
+    raise InvalidInput(msg)
+
+
+def _unreadable(block: str) -> str:
+    return f"The {block} does not fit this release"
 
 
 def patiently(task: Task[P, R], retry_seconds: float) -> Task[P, R]:

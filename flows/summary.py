@@ -8,16 +8,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from core.report import ExtractReport, IngestReport, Step, counted, listed
+from core.report import ExtractReport, IngestReport, Step
+from core.wording import counted, listed
 
 _MB = 1_000_000
+_NOT_COMPLETE = Text("The run is not complete; the reasons follow.", style="bold red")
 
 
 def ingest_summary(report: IngestReport) -> RenderableType:
     """What an ingest did, step by step, and whether the figures agree from source to table."""
     plan = report.plan
     lines: list[RenderableType] = [
-        Text.assemble(("Wanted  ", "bold"), f"{plan.wanted} ({len(plan.wanted)} hours)"),
+        Text.assemble(("Wanted  ", "bold"), f"{plan.wanted} ({counted(len(plan.wanted), 'hour')})"),
         Text.assemble(("Missing ", "bold"), _missing(report)),
     ]
     if plan.missing or report.loaded_events:
@@ -30,13 +32,15 @@ def ingest_summary(report: IngestReport) -> RenderableType:
 def extract_summary(report: ExtractReport) -> RenderableType:
     """What an extract did, step by step."""
     lines: list[RenderableType] = [
-        Text.assemble(("Wanted  ", "bold"), f"{report.wanted} ({len(report.wanted)} hours)"),
+        Text.assemble(("Wanted  ", "bold"), f"{report.wanted} ({counted(len(report.wanted), 'hour')})"),
         _table(report.steps()),
     ]
     lines += [Text(warning, style="yellow") for warning in report.warnings()]
     events = sum(timed.receipt.events for timed in report.transfer.extracted)
-    if not report.transfer.failures and not report.transfer.stopped_by:
-        lines.append(Text(f"Every file is verified: {events:,} events.", style="green"))
+    if report.transfer.failures or report.transfer.stopped_by:
+        lines.append(_NOT_COMPLETE)
+    else:
+        lines.append(Text(f"Every file is verified: {events:,} events.", style="bold green"))
     return Group(*lines)
 
 
@@ -65,7 +69,7 @@ def _table(steps: Sequence[Step]) -> Table:
 
 def _verdict(report: IngestReport) -> Text:
     if report.stopped_by or report.transfer.stopped_by or report.problems():
-        return Text("The run is not complete; the reasons follow.", style="bold red")
+        return _NOT_COMPLETE
     return Text(_good_news(report), style="bold green")
 
 
@@ -78,14 +82,15 @@ def _good_news(report: IngestReport) -> str:
             f"gunzipped, {report.lake_events:,} committed, {report.loaded_events:,} loaded."
         )
     # An hour that Amplitude had no files for is named in a warning above, and the lake lacks it.
-    in_vain = bool(report.plan.missing)
-    if report.load is not None and in_vain:
-        return "Nothing was committed, nothing to load: the ledger holds every hour of the lake."
+    hours = counted(len(report.plan.wanted), "hour")
     if report.load is not None:
-        return "Nothing to fetch, nothing to load: the ledger holds every hour of the lake."
+        fetched = "Nothing was committed" if report.plan.missing else "Nothing to fetch"
+        return f"{fetched}, nothing to load: lake and ledger agree on these {hours}."
     if report.transfer.committed:
         whole = not (report.transfer.unpublished or report.plan.left)
-        lake = "The lake is complete" if whole else "The lake holds all hours but those named above"
+        lake = f"The lake holds these {hours}" if whole else "The lake holds all hours but those named above"
         return f"{lake}: {report.lake_events:,} events committed. There is no warehouse to load."
-    nothing = "Nothing was committed" if in_vain else "Nothing to fetch: the lake is complete"
+    nothing = (
+        "Nothing was committed" if report.plan.missing else f"Nothing to fetch: the lake holds these {hours}"
+    )
     return f"{nothing}. There is no warehouse to load."

@@ -13,6 +13,7 @@ from core.amplitude.export import ExportedWindow, export_window
 from core.hours import ExportWindow
 from core.scratch import disk_errors
 from core.timing import Stopwatch, Timed
+from core.wording import counted
 from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retrying
 
 
@@ -43,5 +44,6 @@ def download_export(
     logger = get_run_logger()
     for name in exported.skipped:
         logger.info("%s: passed over %s, which holds no events", window, name)
-    logger.info("%s: %d bytes; requests: %d", window, exported.size_bytes, exported.requests)
+    requests = counted(exported.requests, "request")
+    logger.info("%s: %.1f MB in %s", window, exported.size_bytes / 1_000_000, requests)
     return timed

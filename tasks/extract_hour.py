@@ -12,6 +12,7 @@ from core.amplitude.export import ExportedHour
 from core.timing import Stopwatch, Timed
 from core.unpacking import ExtractedHour
 from core.unpacking import extract_hour as extract
+from core.wording import counted
 from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retrying
 
 
@@ -35,7 +36,6 @@ def extract_hour(exported: ExportedHour, folder: Path, limits: ArchiveLimits) ->
     stopwatch = Stopwatch()
     extracted = extract(exported, folder, limits=limits)
     timed = stopwatch.stop(extracted)
-    get_run_logger().info(
-        "%s: %d files written, %d kept", extracted.hour, len(extracted.written), len(extracted.kept)
-    )
+    written = counted(len(extracted.written), "file")
+    get_run_logger().info("%s: %s written, %d kept", extracted.hour, written, len(extracted.kept))
     return timed

@@ -11,6 +11,7 @@ from blocks.pipeline import AmplitudePipeline
 from core.amplitude.export import ExportedHour
 from core.timing import Stopwatch, Timed
 from core.unpacking import UnpackedHour, unpack_hour
+from core.wording import counted
 from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retrying
 
 
@@ -32,5 +33,6 @@ def gunzip_hour(exported: ExportedHour, pipeline: AmplitudePipeline, folder: Pat
     stopwatch = Stopwatch()
     unpacked = unpack_hour(exported, folder, compression=pipeline.compression, limits=pipeline.archive_limits)
     timed = stopwatch.stop(unpacked)
-    get_run_logger().info("%s: %d events; parts: %d", unpacked.hour, unpacked.events, len(unpacked.parts))
+    events, parts = counted(unpacked.events, "event"), counted(len(unpacked.parts), "part")
+    get_run_logger().info("%s: %s in %s", unpacked.hour, events, parts)
     return timed

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from blocks.pipeline import AmplitudePipeline
-from core.hours import ExportWindow
+from core.hours import ExportHour, ExportWindow
 from core.loading import load_missing
 from core.timing import Stopwatch, Timed
 from core.warehouse.loader import LoadReceipt
+from core.wording import counted
 from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retrying
 
 
@@ -23,8 +25,10 @@ from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retryin
     retry_condition_fn=worth_retrying,
     cache_policy=NO_CACHE,
 )
-def load_hours(wanted: ExportWindow, pipeline: AmplitudePipeline, run: str) -> Timed[LoadReceipt]:
-    """Bring the table to what the lake says of a range.
+def load_hours(
+    wanted: ExportWindow, pipeline: AmplitudePipeline, run: str, suspects: Collection[ExportHour] = ()
+) -> Timed[LoadReceipt]:
+    """Bring the table to what the lake says of a range; hours under suspicion too, if their rows differ.
 
     Safe to repeat, to interrupt, and to run beside other loaders: the ledger says what is loaded.
 
@@ -33,13 +37,15 @@ def load_hours(wanted: ExportWindow, pipeline: AmplitudePipeline, run: str) -> T
         WarehouseRefused, LakeRefused: Credentials, rights, missing objects. Permanent.
     """
     stopwatch = Stopwatch()
-    receipt = load_missing(pipeline.open_lake(), partial(pipeline.open_warehouse, run=run), wanted)
-    timed = stopwatch.stop(receipt)
-    get_run_logger().info(
-        "%s: %d events of %d hours loaded from %d files",
+    receipt = load_missing(
+        pipeline.open_lake(),
+        partial(pipeline.open_warehouse, run=run),
         wanted,
-        sum(receipt.loaded.values()),
-        len(receipt.loaded),
-        receipt.files,
+        run=run,
+        suspects=suspects,
     )
+    timed = stopwatch.stop(receipt)
+    events, hours = sum(receipt.loaded.values()), len(receipt.loaded)
+    what = f"loaded {counted(events, 'event')} of {counted(hours, 'hour')}" if hours else "nothing to load"
+    get_run_logger().info("%s: %s", wanted, what)
     return timed

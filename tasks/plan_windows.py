@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from blocks.pipeline import AmplitudePipeline
 from core.hours import ExportHour
 from core.survey import Survey, survey
+from core.wording import counted
 from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retrying
 
 
@@ -34,11 +35,6 @@ def plan_windows(
     """
     surveyed = survey(pipeline.open_lake(), now, first=first, last=last, rules=pipeline.rules)
     plan = surveyed.plan
-    get_run_logger().info(
-        "%s: %d of %d hours are missing; windows: %d",
-        plan.wanted,
-        len(plan.missing),
-        len(plan.wanted),
-        len(plan.windows),
-    )
+    wanted, windows = counted(len(plan.wanted), "hour"), counted(len(plan.windows), "window")
+    get_run_logger().info("%s: %d of %s to export, in %s", plan.wanted, len(plan.missing), wanted, windows)
     return surveyed

@@ -8,10 +8,11 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from blocks.pipeline import AmplitudePipeline
-from core.hours import ExportHour
+from core.hours import ExportWindow
 from core.loading import reconcile_hours
 from core.timing import Stopwatch, Timed
 from core.warehouse.loader import Reconciliation
+from core.wording import counted
 from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retrying
 
 
@@ -22,8 +23,8 @@ from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retryin
     retry_condition_fn=worth_retrying,
     cache_policy=NO_CACHE,
 )
-def reconcile(hours: list[ExportHour], pipeline: AmplitudePipeline, run: str) -> Timed[Reconciliation]:
-    """Count the rows of these hours, member by member, against their manifests.
+def reconcile(wanted: ExportWindow, pipeline: AmplitudePipeline, run: str) -> Timed[Reconciliation]:
+    """Count the rows of a range's hours, member by member, against their manifests.
 
     Safe to repeat: it only reads.
 
@@ -32,13 +33,13 @@ def reconcile(hours: list[ExportHour], pipeline: AmplitudePipeline, run: str) ->
         WarehouseRefused, LakeRefused: Credentials, rights, missing objects. Permanent.
     """
     stopwatch = Stopwatch()
-    found = reconcile_hours(pipeline.open_lake(), partial(pipeline.open_warehouse, run=run), hours)
+    found = reconcile_hours(pipeline.open_lake(), partial(pipeline.open_warehouse, run=run), wanted)
     timed = stopwatch.stop(found)
     get_run_logger().info(
-        "%d hours: %d events in the lake, %d rows in the table, %d differ",
-        found.hours,
-        found.lake_events,
-        found.table_rows,
+        "%s: %s in the lake, %s in the table; hours that differ: %d",
+        counted(found.hours, "hour"),
+        counted(found.lake_events, "event"),
+        counted(found.table_rows, "row"),
         len(found.mismatches),
     )
     return timed

@@ -11,6 +11,7 @@ from core.lake.manifest import Manifest
 from core.scratch import disk_errors
 from core.timing import Stopwatch, Timed
 from core.unpacking import UnpackedHour
+from core.wording import counted
 from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retrying
 
 
@@ -47,5 +48,6 @@ def upload_hour(unpacked: Timed[UnpackedHour], pipeline: AmplitudePipeline) -> T
             uploads_at_once=pipeline.uploads_at_once,
         )
     timed = stopwatch.stop(manifest)
-    get_run_logger().info("%s: %d events; parts: %d", manifest.hour, manifest.events, len(manifest.parts))
+    events, parts = counted(manifest.events, "event"), counted(len(manifest.parts), "part")
+    get_run_logger().info("%s: %s in %s", manifest.hour, events, parts)
     return timed

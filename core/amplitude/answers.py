@@ -8,7 +8,8 @@ answer                                 what becomes of it
 400                                    :class:`Overtaxed`: over 4 GB, or another bad request
 504                                    :class:`Overtaxed`: timed out; asked once more first
 401, 403                               :class:`ExportRefused`, at once
-429, other 5xx                         :class:`Busy`, asked again, Retry-After obeyed
+429, 408                               :class:`Busy`, asked again, Retry-After obeyed
+other 5xx                              :class:`Failing`, likewise; perhaps one hour's fault
 a redirect, anything else              :class:`ExportRefused`
 =====================================  ====================================================
 
@@ -31,6 +32,7 @@ from core.hours import ExportWindow
 BASE_URLS = {"us": "https://amplitude.com", "eu": "https://analytics.eu.amplitude.com"}
 
 _NO_DATA = "raw data files were not found"
+_LATER = "Amplitude is busy; another run can help."
 _SHOWN_CHARACTERS = 200
 
 
@@ -47,6 +49,10 @@ class Busy(ExportUnavailable):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class Failing(Busy):
+    """An error of the server's: of all of it, or of one hour that it cannot export. Transient."""
 
 
 class Overtaxed(ExportError):
@@ -80,8 +86,10 @@ def error_of(
         return Overtaxed(said, hopeless=True)
     if status == HTTPStatus.GATEWAY_TIMEOUT:
         return Overtaxed(said)
-    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Busy(f"{said}. Amplitude is busy; another run can help.", retry_after(headers))
+    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}:
+        return Busy(f"{said}. {_LATER}", retry_after(headers))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Failing(f"{said}. {_LATER}", retry_after(headers))
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         target = _host_of(headers.get("Location", "")) or "another path"
         return ExportRefused(

@@ -5,6 +5,7 @@ Source: https://amplitude.com/docs/apis/analytics/export
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,9 +90,10 @@ def gunzip_member(
     """
     what = f"{shown(member.name)} ({member.hour})"
     meter = LineMeter()
-    with opened(archive_path) as archive:
+    # Closed at once: an error keeps its frames, and an open archive keeps its place on the disk.
+    with opened(archive_path) as archive, closing(chunks_of(archive, member.name)) as chunks:
         pieces = gunzip(
-            chunks_of(archive, member.name),
+            chunks,
             what=what,
             max_bytes=limits.max_member_json_bytes,
             max_ratio=limits.max_ratio,
@@ -114,6 +116,10 @@ def extract_gzip(archive_path: Path, member: Member, gzip_path: Path) -> None:
         BrokenAnswer: The zip's bytes have changed since they were checked. Transient.
         OSError: The disk is full or refuses.
     """
-    with opened(archive_path) as archive, gzip_path.open("wb") as target:
-        for chunk in chunks_of(archive, member.name):
+    with (
+        opened(archive_path) as archive,
+        closing(chunks_of(archive, member.name)) as chunks,
+        gzip_path.open("wb") as target,
+    ):
+        for chunk in chunks:
             target.write(chunk)

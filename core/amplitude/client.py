@@ -132,7 +132,8 @@ class ExportClient:
         :func:`check_archive`. Safe to repeat: every attempt writes ``path`` anew.
 
         Raises:
-            ExportUnavailable: Amplitude stayed busy or silent through all attempts. Transient.
+            ExportUnavailable: Amplitude stayed busy or silent through all attempts;
+                :class:`core.amplitude.answers.Failing` if it answered with errors. Transient.
             BrokenAnswer: Every answer arrived damaged. Transient.
             ExportTooLarge: The window is more than one request can carry. Permanent: halve it.
             ExportRefused: Wrong credentials, or an answer that nobody expects. Permanent.
@@ -150,8 +151,6 @@ class ExportClient:
             return retrying(self._attempt, window, path, clock)
         except Overtaxed as error:
             raise ExportTooLarge(too_large(window, str(error))) from None
-        except Busy as error:
-            raise ExportUnavailable(str(error)) from None
 
     def _attempt(self, window: ExportWindow, path: Path, clock: Clock) -> Download | NoData:
         exported_at = clock()
@@ -236,10 +235,12 @@ class ExportClient:
 
 
 def _beginning(answer: httpx.Response) -> bytes:
-    """The first bytes of a body; what the status says counts even if they do not come."""
+    """The first bytes of a body; what the status says counts even if they do not come, but for a 404."""
     try:
         return next(answer.iter_raw(4096), b"")
     except (httpx.HTTPError, httpx.StreamError):
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            raise
         return b""
 
 

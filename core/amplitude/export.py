@@ -1,7 +1,9 @@
 """Export a window, in as many requests as it takes.
 
 An answer of 400 or 504, or silence, can mean that a window is too much for one request. It is then
-halved, down to single hours, and the size that worked is remembered for what follows.
+halved, down to single hours, and the size that worked is remembered for what follows. So is a window
+with a stranger in its archive, or one that the server fails over or sends damaged: it may be one hour's
+fault. If nothing at all comes, it is not, and the rest is not asked for.
 """
 
 from __future__ import annotations
@@ -11,11 +13,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from core.amplitude.answers import Failing
 from core.amplitude.archive import read_directory
 from core.amplitude.client import Clock, ExportClient, NoData
 from core.amplitude.directory import Member
 from core.errors import BrokenAnswer, ExportTooLarge, StrangeArchive
 from core.hours import ExportHour, ExportWindow, windows_of
+
+#: A window, its halves and its quarters: if all of them fail, no hour of it can be blamed.
+_ENOUGH_IN_VAIN = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +70,11 @@ def export_window(
 ) -> ExportedWindow:
     """Fetch every hour of a window into ``folder``, halving what is too much or holds a stranger.
 
-    A window whose answers stay damaged is halved as well, so that one bad hour does not cost its
-    neighbours. Safe to repeat: file names depend on the window alone.
+    One bad hour does not cost its neighbours. Safe to repeat: file names depend on the window alone.
 
     Raises:
         ExportUnavailable: Amplitude stayed busy or silent. Nothing of this window is kept. Transient.
-        BrokenAnswer: Likewise, if the window is a single hour. Transient.
+        BrokenAnswer: All its answers were damaged, likewise. Transient.
         ExportRefused: Credentials, or an answer that nobody expects. Permanent.
         OSError: The disk is full or refuses.
     """
@@ -97,6 +102,7 @@ class _Export:
         self._skipped: list[str] = []
         self._size_bytes = 0
         self._largest: int | None = None
+        self._in_vain = 0
 
     def run(self) -> None:
         pending = deque([self._window])
@@ -109,16 +115,23 @@ class _Export:
             self._archives.append(path)
             try:
                 self._take(part, path)
-            except (ExportTooLarge, StrangeArchive, BrokenAnswer) as error:
+            except (ExportTooLarge, StrangeArchive) as error:
                 path.unlink(missing_ok=True)
-                if len(part) > 1:
-                    if isinstance(error, ExportTooLarge):
-                        self._largest = (len(part) + 1) // 2
-                    pending.extendleft(reversed(part.halves()))
-                elif isinstance(error, BrokenAnswer) and len(self._window) == 1:
-                    raise  # the task's own retry is all that is left
-                else:
+                if len(part) == 1:
                     self._failures[part.first] = str(error)
+                    continue
+                if isinstance(error, ExportTooLarge):
+                    self._largest = (len(part) + 1) // 2
+                pending.extendleft(reversed(part.halves()))
+            except (Failing, BrokenAnswer) as error:
+                path.unlink(missing_ok=True)
+                self._in_vain += 1
+                if not self._hours and (len(self._window) == 1 or self._in_vain == _ENOUGH_IN_VAIN):
+                    raise  # not one hour's fault: the task's own retry is what is left
+                if len(part) == 1:
+                    self._failures[part.first] = str(error)
+                    continue
+                pending.extend(part.halves())  # after the others, which show whether Amplitude answers at all
 
     def _take(self, part: ExportWindow, path: Path) -> None:
         answer = self._client.download(part, path, clock=self._clock)

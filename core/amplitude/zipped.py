@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def check_directory(path: Path, members: list[zipfile.ZipInfo]) -> None:
             raise BrokenAnswer(msg)
 
 
-def chunks_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo | str) -> Iterator[bytes]:
+def chunks_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo | str) -> Generator[bytes]:
     """A member's bytes, at most 64 KiB at a time, never empty; their CRC-32 is compared at the end.
 
     Raises:

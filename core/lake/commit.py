@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from core.errors import LakeConflict
+from core.errors import HourUnusable, LakeConflict
 from core.hours import ExportHour, ExportWindow
 from core.lake.identity import LakeIdentity
 from core.lake.layout import Compression, Status, part_key, whole_milliseconds
 from core.lake.manifest import Manifest, Part, content_digest
 from core.lake.store import Lake
 from core.lake.verdict import verdict_of
+
+#: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
+_LARGEST_PUT_BYTES = 5 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,18 @@ def commit_hour(  # noqa: PLR0913  # an hour is made of this many facts
         The manifest that was written; whether it counts is for :func:`verdict_of` to say.
 
     Raises:
+        HourUnusable: A part is more than one object takes, or the manifest that the hour has cannot be
+            read. Permanent.
         LakeConflict: The lake holds another project's events, or an hour without data comes before
             any archive has said whose lake this is. Permanent.
         LakeUnavailable: S3 did not answer or was busy. Transient.
         LakeRefused: Credentials, bucket or key policy. Permanent.
         OSError: A part cannot be read.
     """
+    for part in parts:
+        if part.size_bytes > _LARGEST_PUT_BYTES:
+            msg = f"{part.member} has {part.size_bytes:,} bytes; one object may be put whole up to 5 GiB."
+            raise HourUnusable(msg)
     identity = _identity(lake, hour, app_id, api_host)
     lake.claim(identity)
     stored = tuple(_stored(hour, part, compression) for part in parts)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from core.errors import InvalidInput, LakeConflict
+from core.errors import HourUnusable, InvalidInput
 from core.hours import ExportHour, ExportWindow
 from core.lake.layout import ManifestName, Status, stamp
 
@@ -102,7 +102,7 @@ class Manifest:
         """Read a manifest and hold it against its name.
 
         Raises:
-            LakeConflict: It is damaged, of a newer version, or not what its name says. Permanent.
+            HourUnusable: It is damaged, of a newer version, or not what its name says. Permanent.
         """
         try:
             if len(body) > _MAX_BODY_BYTES:
@@ -111,10 +111,10 @@ class Manifest:
             manifest = cls._from_fields(json.loads(body))
         except (InvalidInput, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             msg = f"The manifest {name.key} cannot be read ({type(error).__name__}: {str(error)[:100]})."
-            raise LakeConflict(msg) from None
+            raise HourUnusable(msg) from None
         if manifest.name != name:
             msg = f"The manifest {name.key} holds something else than its name says."
-            raise LakeConflict(msg)
+            raise HourUnusable(msg)
         return manifest
 
     @classmethod

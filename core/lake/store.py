@@ -20,7 +20,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from core.errors import InvalidInput, LakeConflict, LakeError, LakeRefused, LakeUnavailable
+from core.errors import HourUnusable, InvalidInput, LakeConflict, LakeError, LakeRefused, LakeUnavailable
 from core.hours import ExportHour
 from core.lake.failures import lake_error
 from core.lake.identity import LakeIdentity
@@ -131,14 +131,14 @@ class Lake:
         """What a manifest says.
 
         Raises:
-            LakeConflict: It is damaged, or gone although it was listed. Permanent.
+            HourUnusable: It is damaged, or gone although it was listed. Permanent.
         """
         with self._translated(f"read the manifest of {name.hour}"):
             try:
                 body = self._s3.get_object(Bucket=self._bucket, Key=self._prefix + name.key)["Body"].read()
             except self._s3.exceptions.NoSuchKey:
                 msg = f"{self.url}{name.key} was listed and is gone: somebody deletes in the lake."
-                raise LakeConflict(msg) from None
+                raise HourUnusable(msg) from None
         return Manifest.from_json(body, name)
 
     def put_manifest(self, manifest: Manifest) -> None:

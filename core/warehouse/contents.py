@@ -53,11 +53,16 @@ class HourToLoad:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """What the ledger says that the table holds of an hour."""
+    """What the ledger says that the table holds of an hour.
+
+    Attributes:
+        run: Who loaded it, if that was asked for.
+    """
 
     digest: str
     events: int
     rejected: int
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)

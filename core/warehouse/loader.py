@@ -11,6 +11,7 @@ from core.errors import LoadRefused, WarehouseError, WarehouseUnavailable
 from core.hours import ExportHour
 from core.warehouse import statements
 from core.warehouse.contents import HourToLoad, LedgerEntry, TableHour, batches, difference
+from core.warehouse.lock import SchemaLock
 from core.warehouse.session import Connect, Session
 from core.warehouse.transaction import CurrentHours, LoadTransaction, count_rows, read_ledger
 
@@ -40,7 +41,7 @@ class Reconciliation:
     """Lake against table.
 
     Attributes:
-        hours: How many were compared.
+        hours: How many were compared and are not pending; likewise the two sums.
         lake_events: By their manifests.
         table_rows: Found in the table.
         pending: Replaced in the lake meanwhile, and not loaded yet.
@@ -66,15 +67,17 @@ class Warehouse:
 
     def __init__(self, connect: Connect, *, lake_url: str, app_id: int, run: str) -> None:
         self._connect = connect
-        self._transaction = LoadTransaction(connect, lake_url, app_id, run)
+        self._lock = SchemaLock(lake_url, app_id)
+        self._transaction = LoadTransaction(connect, self._lock, run)
 
     def ledger(self) -> dict[ExportHour, LedgerEntry]:
-        """What the ledger says of every hour. The question's text never changes.
+        """What the ledger says of every hour, if it is this lake's. The questions' text never changes.
 
         Raises:
             WarehouseUnavailable: Transient. WarehouseRefused: Permanent.
         """
         with Session(self._connect) as session:
+            self._lock.check(session, "read the ledger")
             return read_ledger(session)
 
     def load(
@@ -138,10 +141,11 @@ class Warehouse:
                 mismatches[hour] = "is in the lake and not in the ledger"
             elif (differs := difference(content, there)) is not None:
                 mismatches[hour] = differs
+        compared = wanted.keys() - set(pending)
         return Reconciliation(
-            hours=len(wanted),
-            lake_events=sum(content.events for content in wanted.values()),
-            table_rows=sum(held[hour].row_count for hour in wanted if hour in held),
+            hours=len(compared),
+            lake_events=sum(wanted[hour].events for hour in compared),
+            table_rows=sum(held[hour].row_count for hour in compared if hour in held),
             pending=tuple(pending),
             mismatches=mismatches,
         )

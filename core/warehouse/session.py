@@ -24,6 +24,10 @@ Connect = Callable[[], "SnowflakeConnection"]
 LOCK_TIMEOUT_SECONDS = 1800
 STATEMENT_TIMEOUT_SECONDS = 4 * 3600
 
+#: How long the connector asks a service that does not answer; its own default is for ever. It cancels a
+#: statement that takes longer, too: so it is longer than any waits for a lock, and a COPY has its own.
+NETWORK_TIMEOUT_SECONDS = LOCK_TIMEOUT_SECONDS + 300
+
 _SHOWN_CHARACTERS = 400
 _LOCKED = {604, 625}  # cancelled while it waited; lock timeout, or too many waiters
 _NOT_THERE = {2003, 2043, 90105, 90106, 90107, 606, 904, 2001, 2140}
@@ -49,10 +53,14 @@ def session_parameters(run: str) -> dict[str, Any]:
     return {
         "LOCK_TIMEOUT": LOCK_TIMEOUT_SECONDS,
         "TRANSACTION_ABORT_ON_ERROR": True,
+        "AUTOCOMMIT": False,  # what runs after a transaction was ended from outside is undone, not kept
         "ABORT_DETACHED_QUERY": True,
         "STATEMENT_TIMEOUT_IN_SECONDS": STATEMENT_TIMEOUT_SECONDS,
         "QUERY_TAG": f"amplitude-to-snowflake {run}"[:2000],
         "TIMEZONE": "UTC",
+        # An account may have set these to something else: dates would be misread, answers cut short.
+        "TIMESTAMP_INPUT_FORMAT": "AUTO",
+        "ROWS_PER_RESULTSET": 0,
     }
 
 
@@ -85,8 +93,9 @@ class Session:
         except (ConnectionError, TimeoutError) as error:
             msg = f"Could not log in to Snowflake ({type(error).__name__}). Check host, account and network."
             raise WarehouseUnavailable(msg) from None
-        except (ValueError, TypeError, OSError) as error:  # a private key that is none
-            msg = f"Could not log in to Snowflake: the private key cannot be used ({type(error).__name__})."
+        except (ValueError, TypeError, OSError) as error:  # mostly a private key that is none
+            kind = type(error).__name__
+            msg = f"Could not log in to Snowflake: the private key or another setting cannot be used ({kind})."
             raise WarehouseRefused(msg) from None
 
     def __enter__(self) -> Self:
@@ -120,7 +129,8 @@ class Session:
         """
         try:
             with self._connection.cursor() as cursor:
-                cursor.execute(statement, dict(values) if values else None)
+                limit = STATEMENT_TIMEOUT_SECONDS if reads_files else None
+                cursor.execute(statement, dict(values) if values else None, timeout=limit)
                 columns = [column.name.lower() for column in cursor.description or ()]
                 rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()] if columns else []
                 return Answer(rows, cursor.rowcount or 0)

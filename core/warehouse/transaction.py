@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.errors import LoadRefused, WarehouseRefused
+from core.errors import LoadRefused
 from core.hours import ExportHour
 from core.warehouse import statements
 from core.warehouse.contents import (
@@ -22,6 +22,7 @@ from core.warehouse.contents import (
     is_due,
     read_contents,
 )
+from core.warehouse.lock import SchemaLock, check_still_in, transaction_of
 from core.warehouse.session import Connect, Session
 
 #: Looks at the lake: what the given hours consist of now. An hour that is not committed is absent.
@@ -34,14 +35,12 @@ class LoadTransaction:
 
     Attributes:
         connect: Opens the second session that is asked when this one may be stale.
-        lake_url: ``s3://bucket/prefix/``, what the stage stands on.
-        app_id: The Amplitude project. Together with ``lake_url`` it names what the schema serves.
+        lock: The schema's, which says whose events it holds.
         run: Who loads, for the ledger.
     """
 
     connect: Connect
-    lake_url: str
-    app_id: int
+    lock: SchemaLock
     run: str
 
     def run_in(
@@ -60,7 +59,8 @@ class LoadTransaction:
         hours = [hour.hour for hour in batch]
         span = f"{hours[0]} … {hours[-1]}" if len(hours) > 1 else str(hours[0])
         session.run(statements.BEGIN, attempt=f"begin to load {span}")
-        generation = self._take_lock(session, f"take the lock to load {span}")
+        generation = self.lock.take(session, f"take the lock to load {span}")
+        transaction = transaction_of(session)
         if not self._is_up_to_date(session, generation):
             return None
         wanted = current(hours)
@@ -86,25 +86,9 @@ class LoadTransaction:
                 session, {file: events[file] for file in files[start : start + MAX_FILES_PER_COPY]}, span
             )
         self._write_ledger(session, due, generation)
+        check_still_in(session, transaction, f"load {span}")
         session.run(statements.COMMIT, attempt=f"commit {span}")
         return due
-
-    def _take_lock(self, session: Session, attempt: str) -> int:
-        """Wait for the schema's one row, and hold it to the transaction's end. Returns the new generation."""
-        ours = {"lake": self.lake_url, "app_id": self.app_id}
-        taken = session.run(statements.TAKE_LOCK, ours, attempt=attempt).affected
-        rows = session.run(statements.READ_LOCK, attempt=attempt).rows
-        if len(rows) != 1:
-            remedy = "not provisioned. Empty it, then INSERT INTO load_lock VALUES (0, NULL, NULL)"
-            msg = f"Could not {attempt}: load_lock has {len(rows)} rows instead of one: {remedy}."
-            raise WarehouseRefused(msg)
-        if taken != 1:
-            msg = (
-                f"Could not {attempt}: the schema serves {rows[0]['lake']} (app {rows[0]['app_id']}), not "
-                f"{self.lake_url} (app {self.app_id}). Give each Amplitude project a schema of its own."
-            )
-            raise WarehouseRefused(msg)
-        return int(rows[0]["generation"])
 
     def _is_up_to_date(self, session: Session, generation: int) -> bool:
         """Whether this session sees the last loader's commit; if not, what is needed to begin again is done.
@@ -129,7 +113,9 @@ class LoadTransaction:
         answer = session.run(
             statements.COPY_PARTS, {"files": list(events)}, attempt=attempt, reads_files=True
         )
-        loaded = {str(row["file"]).removeprefix(self.lake_url): row for row in answer.rows if "file" in row}
+        loaded = {
+            str(row["file"]).removeprefix(self.lock.lake_url): row for row in answer.rows if "file" in row
+        }
         for file, count in events.items():
             row = loaded.get(file)
             if row is None or row["status"] != "LOADED" or int(row["rows_loaded"]) != count:
@@ -165,7 +151,7 @@ def read_ledger(session: Session) -> dict[ExportHour, LedgerEntry]:
     rows = session.run(statements.READ_LEDGER, attempt="read the ledger").rows
     return {
         ExportHour.parse(row["export_hour"]): LedgerEntry(
-            str(row["digest"]), int(row["events"]), int(row["rejected"])
+            str(row["digest"]), int(row["events"]), int(row["rejected"]), str(row["run"])
         )
         for row in rows
     }

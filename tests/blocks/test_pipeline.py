@@ -220,7 +220,7 @@ def test_the_connector_is_told_another_endpoint_only_if_there_is_one(
         "warehouse": "LOADING",
         "schema": "AMPLITUDE",
     }
-    assert arguments["login_timeout"] == 30
+    assert (arguments["login_timeout"], arguments["network_timeout"]) == (30, 2100)
     assert arguments["session_parameters"]["TIMEZONE"] == "UTC"
     assert "run-7" in arguments["session_parameters"]["QUERY_TAG"]
     assert {name: arguments[name] for name in ("host", "port", "protocol") if name in arguments} == elsewhere

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import LakeConflict, LakeUnavailable
+from core.errors import LakeUnavailable
 from core.hours import ExportHour, ExportWindow
 from core.lake.layout import Status
 from core.lake.manifest import Manifest
@@ -30,6 +30,7 @@ from tests.core.lakes import Pond
 from tests.core.warehouses import Schema
 
 WANTED = ExportWindow(HOUR, HOUR + 5)
+RUN = "wise-owl 1"
 
 
 # Pure
@@ -99,13 +100,14 @@ def test_what_a_manifest_asks_for_is_what_it_says(written: Manifest) -> None:
 class Opened:
     """Opens a schema's warehouse, and remembers for whom."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, run: str = RUN) -> None:
         self.schema = schema
+        self.run = run
         self.apps: list[int] = []
 
     def __call__(self, *, app_id: int) -> Warehouse:
         self.apps.append(app_id)
-        return self.schema.warehouse(app_id=app_id)
+        return self.schema.warehouse(app_id=app_id, run=self.run)
 
 
 def never(*, app_id: int) -> Warehouse:
@@ -119,10 +121,10 @@ def test_a_range_is_loaded_and_agrees(schema: Schema, tmp_path: Path) -> None:
     schema.pond.fill(tmp_path, HOUR + 2, 1, 1)
     schema.pond.fill(tmp_path, HOUR + 6, 9)
     opened = Opened(schema)
-    assert load_missing(schema.pond.lake, opened, WANTED) == LoadReceipt(
+    assert load_missing(schema.pond.lake, opened, WANTED, run=RUN) == LoadReceipt(
         {HOUR: 3, HOUR + 1: 0, HOUR + 2: 2}, {}, 3
     )
-    assert reconcile_hours(schema.pond.lake, opened, list(WANTED)) == Reconciliation(3, 5, 5, (), {})
+    assert reconcile_hours(schema.pond.lake, opened, WANTED) == Reconciliation(3, 5, 5, (), {})
     assert opened.apps == [APP, APP]
 
 
@@ -130,46 +132,46 @@ def test_a_range_is_loaded_and_agrees(schema: Schema, tmp_path: Path) -> None:
 def test_what_is_there_is_not_read_again(schema: Schema, tmp_path: Path) -> None:
     for later in range(3):
         schema.pond.fill(tmp_path, HOUR + later, 2)
-    load_missing(schema.pond.lake, Opened(schema), WANTED)
+    load_missing(schema.pond.lake, Opened(schema), WANTED, run=RUN)
     schema.pond.asked.clear()
     schema.forget()
-    assert load_missing(schema.pond.lake, Opened(schema), WANTED) == LoadReceipt({}, {}, 0)
+    assert load_missing(schema.pond.lake, Opened(schema), WANTED, run="later") == LoadReceipt({}, {}, 0)
     assert dict(schema.pond.asked) == {"GetObject": 1, "ListObjectsV2": 1}
-    assert len(schema.said()) == 1
+    assert [sql.split()[0] for sql in schema.said()] == ["SELECT", "--"]  # whose schema; the ledger
 
 
 @pytest.mark.slow
 def test_the_ledger_is_asked_although_the_lake_has_nothing_new(schema: Schema, tmp_path: Path) -> None:
     schema.pond.fill(tmp_path, HOUR, 2)
-    load_missing(schema.pond.lake, Opened(schema), WANTED)
+    load_missing(schema.pond.lake, Opened(schema), WANTED, run=RUN)
     schema.run("TRUNCATE TABLE load_ledger")
-    assert load_missing(schema.pond.lake, Opened(schema), WANTED).loaded == {HOUR: 2}
+    assert load_missing(schema.pond.lake, Opened(schema), WANTED, run=RUN).loaded == {HOUR: 2}
     assert len(schema.uuids()) == 2
 
 
 @pytest.mark.slow
 def test_an_hour_that_was_given_up_stays_in_the_warehouse_as_it_is(schema: Schema, tmp_path: Path) -> None:
     schema.pond.fill(tmp_path, HOUR, 2)
-    load_missing(schema.pond.lake, Opened(schema), WANTED)
+    load_missing(schema.pond.lake, Opened(schema), WANTED, run=RUN)
     schema.pond.fill(tmp_path, HOUR, 3, exported_at=(HOUR + 30).start)
     given_up = manifest(exported_at=(HOUR + 31).start, status=GIVEN_UP)
     schema.pond.lake.put_manifest(given_up)
-    assert load_missing(schema.pond.lake, Opened(schema), WANTED) == LoadReceipt({}, {}, 0)
+    assert load_missing(schema.pond.lake, Opened(schema), WANTED, run="later") == LoadReceipt({}, {}, 0)
     assert len(schema.uuids()) == 2
-    assert not reconcile_hours(schema.pond.lake, Opened(schema), [HOUR]).mismatches
+    assert not reconcile_hours(schema.pond.lake, Opened(schema), ExportWindow(HOUR, HOUR)).mismatches
 
 
 @pytest.mark.slow
 def test_a_shrunk_export_does_not_reach_the_warehouse(schema: Schema, tmp_path: Path) -> None:
     schema.pond.fill(tmp_path, HOUR, 3)
     schema.pond.fill(tmp_path, HOUR, 2, exported_at=(HOUR + 30).start)
-    assert load_missing(schema.pond.lake, Opened(schema), WANTED).loaded == {HOUR: 3}
+    assert load_missing(schema.pond.lake, Opened(schema), WANTED, run=RUN).loaded == {HOUR: 3}
 
 
 @pytest.mark.slow
 def test_a_lake_that_is_nobody_s_opens_no_warehouse(pond: Pond) -> None:
-    assert load_missing(pond.lake, never, WANTED) == LoadReceipt({}, {}, 0)
-    assert reconcile_hours(pond.lake, never, [HOUR]) == Reconciliation(0, 0, 0, (), {})
+    assert load_missing(pond.lake, never, WANTED, run=RUN) == LoadReceipt({}, {}, 0)
+    assert reconcile_hours(pond.lake, never, WANTED) == Reconciliation(0, 0, 0, (), {})
 
 
 @pytest.mark.slow
@@ -202,5 +204,44 @@ def test_errors_of_the_lake_come_through(pond: Pond, tmp_path: Path) -> None:
     with pytest.raises(LakeUnavailable):
         look()
     pond.put(written.name.key, b"{}")
-    with pytest.raises(LakeConflict, match="cannot be read"):
-        look()
+    assert look() == {}
+
+
+@pytest.mark.slow
+def test_a_manifest_that_cannot_be_read_costs_its_hour_and_no_other(schema: Schema, tmp_path: Path) -> None:
+    damaged, sound = schema.pond.fill(tmp_path, HOUR, 2), schema.pond.fill(tmp_path, HOUR + 1, 3)
+    schema.pond.put(damaged.name.key, b"{}")
+    receipt = load_missing(schema.pond.lake, Opened(schema), WANTED, run=RUN)
+    assert receipt.loaded == {HOUR + 1: sound.events}
+    assert list(receipt.failures) == [HOUR]
+    assert "cannot be read" in receipt.failures[HOUR]
+
+
+@pytest.mark.slow
+def test_rows_that_are_gone_come_back_if_their_hour_is_suspected(schema: Schema, tmp_path: Path) -> None:
+    for later in range(2):
+        schema.pond.fill(tmp_path, HOUR + later, 3)
+    load_missing(schema.pond.lake, Opened(schema), WANTED, run=RUN)
+    schema.run("DELETE FROM events_raw WHERE source_row = 2")
+    found = reconcile_hours(schema.pond.lake, Opened(schema), WANTED)
+    assert list(found.mismatches) == [HOUR, HOUR + 1]
+    unsuspecting = load_missing(schema.pond.lake, Opened(schema, "later"), WANTED, run="later")
+    assert unsuspecting.loaded == {}
+    mended = load_missing(
+        schema.pond.lake, Opened(schema, "later"), WANTED, run="later", suspects=found.mismatches
+    )
+    assert mended.loaded == {HOUR: 3, HOUR + 1: 3}
+    assert not reconcile_hours(schema.pond.lake, Opened(schema), WANTED).mismatches
+
+
+@pytest.mark.slow
+def test_what_an_earlier_try_of_the_same_run_has_loaded_is_in_its_receipt(
+    schema: Schema, tmp_path: Path
+) -> None:
+    """The first try's answer is lost when its second batch, or the answer to its COMMIT, is."""
+    schema.pond.fill(tmp_path, HOUR, 2)
+    load_missing(schema.pond.lake, Opened(schema), WANTED, run=RUN)
+    schema.pond.fill(tmp_path, HOUR + 1, 3)
+    again = load_missing(schema.pond.lake, Opened(schema), WANTED, run=RUN)
+    assert again.loaded == {HOUR: 2, HOUR + 1: 3}
+    assert load_missing(schema.pond.lake, Opened(schema, "later"), WANTED, run="later").loaded == {}

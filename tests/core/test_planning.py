@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.hours import ExportHour, ExportWindow
+from core.hours import ExportHour, ExportWindow, hours_between
 from core.lake.layout import Status
 from core.lake.verdict import HourVerdict, verdicts_of
 from core.planning import Plan, PlanRules, believe_no_data, plan_missing, wanted_window
@@ -121,8 +121,9 @@ def test_hours_that_are_not_complete_are_refused_with_the_newest_that_is(
 def test_hours_of_the_time_when_files_held_days_are_refused() -> None:
     with pytest.raises(InvalidInput, match="2014-11-12"):
         wanted("2014-11-11T23", "2014-11-12T05")
-    with pytest.raises(InvalidInput, match="2014-11-12"):
-        wanted(last="2014-11-11T23")
+    for end in ("2014-11-11T23", "0001-01-01T05"):
+        with pytest.raises(InvalidInput, match="2014-11-12"):
+            wanted(last=end)
     assert wanted("2014-11-12T00", "2014-11-12T05").first == hour("2014-11-12T00")
 
 
@@ -186,7 +187,7 @@ def test_the_windows_hold_what_is_missing_and_nothing_else(
     plan = plan_missing(NOW, asked, verdicts, rules=rules)
     assert sorted(one for some in plan.windows for one in some) == list(plan.missing)
     assert all(len(some) <= rules.window_hours for some in plan.windows)
-    assert list(plan.windows) == sorted(plan.windows, reverse=True)
+    assert list(plan.windows) == sorted(plan.windows)
 
 
 @given(situations())
@@ -223,7 +224,7 @@ def test_a_hole_is_found_although_later_hours_are_there() -> None:
     verdicts = committed(*(set(asked) - {hour("2025-12-22T05"), hour("2025-12-22T06"), NEWEST}))
     plan = plan_missing(NOW, asked, verdicts, rules=RULES)
     assert plan.windows == (
-        window("2025-12-23T19", "2025-12-23T19"), window("2025-12-22T05", "2025-12-22T06"),
+        window("2025-12-22T05", "2025-12-22T06"), window("2025-12-23T19", "2025-12-23T19"),
     )  # fmt: skip
 
 
@@ -231,7 +232,27 @@ def test_the_newest_hours_are_taken_first_and_the_oldest_left() -> None:
     plan = planned(rules=PlanRules(max_hours_per_run=5, window_hours=2))
     assert plan.missing == tuple(window("2025-12-23T15", "2025-12-23T19"))
     assert plan.left == tuple(window("2025-12-22T00", "2025-12-23T14"))
-    assert plan.windows[0].last == NEWEST
+    assert plan.windows[-1].last == NEWEST
+
+
+def test_what_is_missing_since_before_the_range_is_named_and_not_asked_for() -> None:
+    asked = window("2025-12-22T00", "2025-12-23T19")
+    since, hole = hour("2025-12-20T00"), hour("2025-12-21T07")
+    verdicts = committed(*(set(hours_between(since, NEWEST)) - {hole}))
+    assert plan_missing(NOW, asked, verdicts, rules=RULES, wanted_since=since).behind == (hole,)
+    assert plan_missing(NOW, asked, verdicts, rules=RULES, wanted_since=since).missing == ()
+    assert plan_missing(NOW, asked, verdicts, rules=RULES, wanted_since=asked.first).behind == ()
+    assert plan_missing(NOW, asked, verdicts, rules=RULES).behind == ()
+
+
+def test_what_a_killed_run_did_not_bring_is_in_the_next_one_s_range() -> None:
+    """Newest first, the first window that landed would put all others out of the lookback."""
+    plan = plan_missing(NOW, wanted(), {}, rules=RULES)
+    for landed in range(1, len(plan.windows)):
+        held = committed(*(one for some in plan.windows[:landed] for one in some))
+        again = wanted(newest_committed=str(max(held)))
+        following = plan_missing(NOW, again, held, rules=PlanRules(max_hours_per_run=1000))
+        assert set(following.missing) >= set(plan.missing[24 * landed :])
 
 
 def test_an_hour_that_was_given_up_is_not_asked_for_until_a_retry() -> None:

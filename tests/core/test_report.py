@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from core.amplitude.export import ExportedWindow
 from core.errors import ExportRefused, LakeRefused, PipelineError, RunFailed, WarehouseRefused
-from core.hours import ExportHour, ExportWindow, hours_between
+from core.hours import ExportHour, ExportWindow
 from core.planning import Plan
-from core.report import ExtractReport, IngestReport, Step, Transfer, counted, listed, raise_for
+from core.report import ExtractReport, IngestReport, Step, Transfer, raise_for
 from core.timing import Span, Timed
 from core.unpacking import ExtractedHour, UnpackedHour
 from core.warehouse.loader import LoadReceipt, Reconciliation
@@ -89,7 +88,7 @@ def test_a_run_is_green_that_did_everything_or_named_what_a_later_one_will(made:
 def test_a_run_fails_by_one_hour_and_names_it_with_its_reason(made: IngestReport, reason: str) -> None:
     text = failure(made)
     assert text is not None
-    assert text.startswith("1 of 6 hours are not where they should be:\n")
+    assert text.startswith("1 of 6 hours failed:\n")
     (line,) = text.splitlines()[1:]
     assert line.strip().startswith(f"{HOUR}: ")
     assert reason in line
@@ -117,6 +116,29 @@ def test_what_ended_a_run_early_is_what_it_ends_with(stopped: IngestReport) -> N
     assert not isinstance(raised.value, RunFailed)
 
 
+def test_hours_that_failed_for_another_reason_are_named_besides_what_ended_the_run() -> None:
+    failures = {HOUR: "is damaged", HOUR - 1: "no rights"}
+    text = failure(report(Transfer(failures=failures), stopped_by=WarehouseRefused("no rights")))
+    assert text == f"no rights\nBesides, 1 of 6 hours failed:\n  {HOUR}: is damaged"
+
+
+def test_rows_that_differ_can_be_loaded_again_unless_their_load_has_failed() -> None:
+    differ = {HOUR - 1: "9 rows", HOUR: "is in the lake and not in the ledger"}
+    refused = loaded(HOUR - 1, failures={HOUR: "has a bad line"})
+    made = report(load=refused, reconciliation=compared(differ))
+    assert made.suspects == [HOUR - 1]
+    assert made.problems()[HOUR] == "has a bad line"
+    assert report(reconciliation=compared(differ)).suspects == []
+    assert report(load=refused).suspects == []
+
+
+def test_a_manifest_that_states_other_events_than_were_gunzipped_is_a_failure(tmp_path: Path) -> None:
+    transfer = Transfer(unpacked=[timed(unpacked(tmp_path, 3))], committed=[timed(manifest(part(events=2)))])
+    assert report(transfer).problems() == {HOUR: "had 3 events, its manifest 2"}
+    transfer.committed = [timed(manifest(part(events=3)))]
+    assert report(transfer).problems() == {}
+
+
 def test_what_ended_the_transfer_comes_before_what_ended_the_load() -> None:
     both = report(Transfer(stopped_by=LakeRefused("lake")), stopped_by=WarehouseRefused("warehouse"))
     with pytest.raises(LakeRefused):
@@ -124,7 +146,7 @@ def test_what_ended_the_transfer_comes_before_what_ended_the_load() -> None:
 
 
 def test_nothing_to_complain_about_raises_nothing() -> None:
-    raise_for({}, of=5)
+    raise_for({}, of=5, stopped_by=None)
 
 
 # What it says
@@ -147,6 +169,15 @@ def test_a_green_run_names_what_is_left_to_others() -> None:
     ]:
         assert any(text in warning and hours in warning for warning in warnings)
     assert report().warnings() == []
+
+
+def test_what_fell_behind_is_named_with_the_command_that_fetches_it() -> None:
+    made = report()
+    made.plan = replace(made.plan, behind=(HOUR - 90, HOUR - 80))
+    (warning,) = made.warnings()
+    assert f"{HOUR - 90}, {HOUR - 80}" in warning
+    assert f"Run with --start {HOUR - 90} --end {HOUR - 80}" in warning
+    assert failure(made) is None
 
 
 def unpacked(folder: Path, *counts: int) -> UnpackedHour:
@@ -190,27 +221,6 @@ def test_a_run_without_a_warehouse_has_no_step_for_it() -> None:
 def test_hours_that_were_loaded_without_being_exported_are_touched_too() -> None:
     made = report(Transfer(committed=[timed(manifest())]), load=loaded(HOUR - 1, HOUR))
     assert made.touched == [HOUR - 1, HOUR]
-
-
-@pytest.mark.parametrize(
-    ("number", "text"), [(0, "0 hours"), (1, "1 hour"), (2, "2 hours"), (12345, "12,345 hours")]
-)
-def test_numbers_are_counted_in_words(number: int, text: str) -> None:
-    assert counted(number, "hour") == text
-
-
-def test_hours_are_listed_as_the_stretches_they_form() -> None:
-    hours = [HOUR, *hours_between(HOUR - 19, HOUR - 15), *hours_between(HOUR - 60, HOUR - 40), HOUR + 100]
-    assert listed(hours) == "2025-12-21T07…2025-12-22T03, 2025-12-23T00…T04, 2025-12-23T19, 2025-12-27T23"
-    assert listed([]) == ""
-
-
-@given(st.sets(st.integers(0, 500), max_size=60))
-def test_every_hour_is_listed_once(places: set[int]) -> None:
-    hours = [HOUR + place for place in places]
-    assert listed(hours) == listed(reversed(hours)) == listed(hours + hours)
-    stretches = len([place for place in places if place - 1 not in places])
-    assert len(listed(hours).split(", ") if hours else []) == stretches
 
 
 # An extract into a folder

@@ -104,6 +104,35 @@ def test_an_end_before_the_newest_hour_is_counted_back_from(pond: Pond) -> None:
     assert plan.missing == (last - 48, last - 7)
 
 
+# What fell behind
+
+
+def test_hours_that_fell_behind_are_named_as_far_back_as_two_weeks(pond: Pond) -> None:
+    """A run that was killed, or failed, long enough ago that the lookback does not reach it any more."""
+    pond.lake.want_from(NEWEST - 24 * 40)
+    fell_behind = [NEWEST - 24 * 14, NEWEST - 24 * 10, NEWEST - 60]
+    lost = [NEWEST - 24 * 20, *fell_behind]
+    pond.list_hours(*(set(hours_between(NEWEST - 24 * 40, NEWEST)) - set(lost)))
+    plan = look(pond).plan
+    assert (plan.missing, plan.behind) == ((), tuple(fell_behind))
+    assert look(pond, NEWEST - 5).plan.behind == ()
+    assert look(pond, last=NEWEST).plan.behind == ()
+
+
+def test_hours_that_nobody_ever_wanted_are_not_behind(pond: Pond) -> None:
+    pond.lake.want_from(NEWEST - 60)
+    pond.list_hours(*hours_between(NEWEST - 60, NEWEST))
+    assert look(pond).plan.behind == ()
+
+
+def test_a_range_that_cannot_be_asks_nothing_of_the_lake(pond: Pond) -> None:
+    pond.list_hours(NEWEST)
+    for last in ("9999-12-31T23", "0001-01-01T05"):
+        with pytest.raises(InvalidInput):
+            look(pond, last=ExportHour.parse(last))
+        assert dict(pond.asked) == {}
+
+
 # From where on hours are wanted
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import gzip
 import os
 import zlib
@@ -261,9 +262,26 @@ def test_a_disk_that_fills_up_leaves_no_file_and_no_trace(
 def test_what_a_killed_run_left_unfinished_does_no_harm(tmp_path: Path) -> None:
     folder = tmp_path / "json"
     folder.mkdir()
-    (folder / f".{json_name()}.unfinished").write_bytes(b"x" * 10_000)
+    (folder / f".{json_name()}.1a2b.unfinished").write_bytes(b"x" * 10_000)
     extracted(exported(tmp_path, gzipped()), folder)
+    assert content_of(folder) == {json_name(): LINES}
+
+
+def test_what_a_neighbour_has_not_finished_is_left_to_it(tmp_path: Path) -> None:
+    folder = tmp_path / "json"
+    folder.mkdir()
+    its = folder / f".{json_name()}.1a2b.unfinished"
+    with its.open("xb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        extracted(exported(tmp_path, gzipped()), folder)
+        assert its.exists()
     assert (folder / json_name()).read_bytes() == LINES
+
+
+def test_a_file_may_be_read_by_whom_the_umask_allows(tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    extracted(exported(tmp_path, gzipped()), tmp_path / "json")
+    assert (tmp_path / "json" / json_name()).stat().st_mode == (tmp_path / "mine").stat().st_mode
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_help_names_every_option_and_starts_nothing(
     ("ends", "code"),
     [
         (None, GREEN),
-        (RunFailed("1 of 6 hours are not where they should be"), FAILED),
+        (RunFailed("1 of 6 hours failed"), FAILED),
         (ExportRefused("wrong keys"), FAILED),
         (ScratchUnusable("The disk is full"), FAILED),
         (InvalidInput("The end lies before the start"), INVALID),

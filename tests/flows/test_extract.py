@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ExportRefused, RunFailed
+from core.errors import ExportRefused, InvalidInput, RunFailed
 from core.hours import ExportHour
 from emulators.amplitude import EventSource, Fault, canonical
 from flows.extract import extract
@@ -78,6 +78,16 @@ def test_a_bad_hour_leaves_no_file_and_the_others_appear(amplitude: Rehearsal, t
     assert not [name for name in left if name.endswith(".unfinished")]
     whole = [uuid for uuid, hour, _ in amplitude.truth(hours_ago(2), hours_ago(0)) if hour != str(bad)]
     assert set(whole) <= set(uuids(tmp_path))
+
+
+def test_a_file_in_the_folder_s_place_is_refused_before_anything_is_asked_for(
+    amplitude: Rehearsal, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InvalidInput, match="file is a file; --to takes a folder"):
+        run(tmp_path / "file")
+    assert amplitude.amplitude.requests == []
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_refused_keys_end_it_at_once(amplitude: Rehearsal, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_block_that_is_not_there_is_named_with_the_command_that_makes_it(
 ) -> None:
     with pytest.raises(InvalidInput) as raised:
         open_block(kind, "nobody")
-    assert f"no usable {kind.get_block_type_slug()} block named 'nobody'" in str(raised.value)
+    assert f"There is no {kind.get_block_type_slug()} block 'nobody'" in str(raised.value)
     assert "python -m blocks.register --name nobody" in str(raised.value)
 
 
@@ -57,4 +57,5 @@ def test_a_block_that_does_not_fit_this_release_is_told_likewise_without_its_sec
     older.save("of-another-release")
     with pytest.raises(InvalidInput, match=r"blocks\.register --name of-another-release") as raised:
         open_block(AmplitudePipeline, "of-another-release")
+    assert "does not fit this release" in str(raised.value)
     assert "hidden" not in str(raised.value)

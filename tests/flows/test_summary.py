@@ -79,15 +79,16 @@ def test_a_run_that_has_nothing_to_do_is_three_lines() -> None:
     assert lines(made) == [
         "Wanted  2025-12-23T14…T19 (6 hours)",
         "Missing nothing: every hour is in the lake",
-        "Nothing to fetch, nothing to load: the ledger holds every hour of the lake.",
+        "Nothing to fetch, nothing to load: lake and ledger agree on these 6 hours.",
     ]
 
 
 def test_without_a_warehouse_the_lake_is_spoken_of(tmp_path: Path) -> None:
     nothing = lines(IngestReport(plan(), Transfer(), explicit=False))
-    assert nothing[-1] == "Nothing to fetch: the lake is complete. There is no warehouse to load."
+    assert nothing[-1] == "Nothing to fetch: the lake holds these 6 hours. There is no warehouse to load."
     something = lines(IngestReport(plan([HOUR]), transfer(tmp_path), explicit=False))
-    assert something[-1] == "The lake is complete: 10 events committed. There is no warehouse to load."
+    told = "The lake holds these 6 hours: 10 events committed. There is no warehouse to load."
+    assert something[-1] == told
     assert not any(line.startswith("load") for line in something)
 
 
@@ -110,7 +111,7 @@ def test_a_run_that_is_not_green_says_so_last_and_never_that_all_is_well(tmp_pat
     ):
         told = lines(made)
         assert told[-1] == "The run is not complete; the reasons follow."
-        assert not any("reconcile:" in line or "is complete:" in line for line in told)
+        assert not any("reconcile:" in line or "holds these" in line for line in told)
 
 
 def test_a_lake_that_nothing_was_committed_to_is_not_called_complete() -> None:

@@ -84,6 +84,6 @@ def pass_through(made: Passage) -> None:
             unpacked = receipts["gunzip_hour"] = gunzip_hour(hour, block, scratch / str(hour.hour))
             receipts["upload_hour"] = upload_hour(unpacked, block)
         receipts["load_hours"] = load_hours(WANTED, block, "passage")
-        receipts["reconcile"] = reconcile(list(WANTED), block, "passage")
+        receipts["reconcile"] = reconcile(WANTED, block, "passage")
 
     every_task()

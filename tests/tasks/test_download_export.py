@@ -40,7 +40,7 @@ def test_a_window_is_fetched_and_sorted_into_hours(passage: Passage) -> None:
 
 def test_one_line_says_how_much_came(passage: Passage) -> None:
     size = content(passage.receipts["download_export"]).size_bytes
-    assert passage.lines["download_export"] == [f"{WANTED}: {size} bytes; requests: 1"]
+    assert passage.lines["download_export"] == [f"{WANTED}: {size / 1e6:.1f} MB in 1 request"]
 
 
 def test_wrong_keys_are_refused_and_leave_nothing_on_disk(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_files_are_written_once_and_damaged_ones_again(
     second = extract(tmp_path, *payloads)
     assert (second.written, second.kept) == (first.written[:1], first.written[1:])
     assert first.written[0].read_bytes() == LINES
-    assert caplog.messages == [f"{HOUR}: 2 files written, 0 kept", f"{HOUR}: 1 files written, 1 kept"]
+    assert caplog.messages == [f"{HOUR}: 2 files written, 0 kept", f"{HOUR}: 1 file written, 1 kept"]
 
 
 def test_a_damaged_member_does_not_appear(tmp_path: Path) -> None:

@@ -46,5 +46,5 @@ def test_a_damaged_member_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_one_line_an_hour_says_how_many_events_came_out(passage: Passage) -> None:
-    assert passage.lines["gunzip_hour"][-1] == f"{LAST}: 30 events; parts: 2"
+    assert passage.lines["gunzip_hour"][-1] == f"{LAST}: 30 events in 2 parts"
     assert len(passage.lines["gunzip_hour"]) == 2

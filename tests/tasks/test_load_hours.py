@@ -21,7 +21,7 @@ def test_what_the_ledger_lacks_is_loaded(passage: Passage) -> None:
 
 
 def test_one_line_says_what_was_loaded(passage: Passage) -> None:
-    assert passage.lines["load_hours"] == [f"{WANTED}: 60 events of 2 hours loaded from 4 files"]
+    assert passage.lines["load_hours"] == [f"{WANTED}: loaded 60 events of 2 hours"]
 
 
 def test_once_more_loads_nothing(passage: Passage) -> None:

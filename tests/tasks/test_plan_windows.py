@@ -22,7 +22,7 @@ def test_what_is_missing_is_cut_into_windows(passage: Passage) -> None:
 
 @pytest.mark.slow
 def test_one_line_says_what_is_missing(passage: Passage) -> None:
-    assert passage.lines["plan_windows"] == [f"{WANTED}: 2 of 2 hours are missing; windows: 1"]
+    assert passage.lines["plan_windows"] == [f"{WANTED}: 2 of 2 hours to export, in 1 window"]
 
 
 @pytest.mark.slow

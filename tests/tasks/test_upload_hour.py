@@ -24,7 +24,7 @@ def test_an_hour_is_committed_by_its_manifest(passage: Passage) -> None:
 
 
 def test_one_line_an_hour_says_what_was_committed(passage: Passage) -> None:
-    assert passage.lines["upload_hour"] == [f"{hour}: 30 events; parts: 2" for hour in (FIRST, LAST)]
+    assert passage.lines["upload_hour"] == [f"{hour}: 30 events in 2 parts" for hour in (FIRST, LAST)]
 
 
 def test_once_more_uploads_no_part_again(passage: Passage) -> None:

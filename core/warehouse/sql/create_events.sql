@@ -1,13 +1,14 @@
 -- The 55 documented fields, typed. A value that does not fit its type is NULL here and stays readable in
--- event, and so does every key that Amplitude adds. Times are UTC. One view for readers, no logic in it.
+-- event, and so does every key that Amplitude adds. Times are UTC, and read as AUTO whatever the reader's
+-- TIMESTAMP_INPUT_FORMAT is. One view for readers, no logic in it.
 -- Source: https://amplitude.com/docs/apis/analytics/export
 CREATE VIEW IF NOT EXISTS events AS
 SELECT
     export_hour,
     event:"uuid"::VARCHAR AS uuid,
     event:"event_type"::VARCHAR AS event_type,
-    TRY_TO_TIMESTAMP_NTZ(event:"event_time"::VARCHAR) AS event_time,
-    TRY_TO_TIMESTAMP_NTZ(event:"server_upload_time"::VARCHAR) AS server_upload_time,
+    TRY_TO_TIMESTAMP_NTZ(event:"event_time"::VARCHAR, 'AUTO') AS event_time,
+    TRY_TO_TIMESTAMP_NTZ(event:"server_upload_time"::VARCHAR, 'AUTO') AS server_upload_time,
     event:"user_id"::VARCHAR AS user_id,
     event:"device_id"::VARCHAR AS device_id,
     TRY_TO_NUMBER(event:"amplitude_id"::VARCHAR) AS amplitude_id,
@@ -20,8 +21,8 @@ SELECT
     event:"amplitude_event_type"::VARCHAR AS amplitude_event_type,
     TRY_TO_NUMBER(event:"app"::VARCHAR) AS app,
     event:"city"::VARCHAR AS city,
-    TRY_TO_TIMESTAMP_NTZ(event:"client_event_time"::VARCHAR) AS client_event_time,
-    TRY_TO_TIMESTAMP_NTZ(event:"client_upload_time"::VARCHAR) AS client_upload_time,
+    TRY_TO_TIMESTAMP_NTZ(event:"client_event_time"::VARCHAR, 'AUTO') AS client_event_time,
+    TRY_TO_TIMESTAMP_NTZ(event:"client_upload_time"::VARCHAR, 'AUTO') AS client_upload_time,
     event:"country"::VARCHAR AS country,
     event:"data" AS data,
     event:"data_type"::VARCHAR AS data_type,
@@ -50,13 +51,13 @@ SELECT
     event:"paying"::VARCHAR AS paying,
     event:"plan" AS plan,
     event:"platform"::VARCHAR AS platform,
-    TRY_TO_TIMESTAMP_NTZ(event:"processed_time"::VARCHAR) AS processed_time,
+    TRY_TO_TIMESTAMP_NTZ(event:"processed_time"::VARCHAR, 'AUTO') AS processed_time,
     event:"region"::VARCHAR AS region,
     TRY_TO_DOUBLE(event:"sample_rate"::VARCHAR) AS sample_rate,
-    TRY_TO_TIMESTAMP_NTZ(event:"server_received_time"::VARCHAR) AS server_received_time,
+    TRY_TO_TIMESTAMP_NTZ(event:"server_received_time"::VARCHAR, 'AUTO') AS server_received_time,
     event:"source_id"::VARCHAR AS source_id,
     event:"start_version"::VARCHAR AS start_version,
-    TRY_TO_TIMESTAMP_NTZ(event:"user_creation_time"::VARCHAR) AS user_creation_time,
+    TRY_TO_TIMESTAMP_NTZ(event:"user_creation_time"::VARCHAR, 'AUTO') AS user_creation_time,
     event:"user_properties" AS user_properties,
     event:"version_name"::VARCHAR AS version_name,
     event,

@@ -72,7 +72,7 @@ def test_too_much_for_one_request_may_be_halved(status: int, hopeless: bool) -> 
     assert "too much" in str(error)
 
 
-@pytest.mark.parametrize("status", [429, 500, 501, 502, 503, 505, 520, 529, 599])
+@pytest.mark.parametrize("status", [408, 429, 500, 501, 502, 503, 505, 520, 529, 599])
 def test_busy_is_transient(status: int) -> None:
     error = error_for(status, headers={"Retry-After": "7"})
     assert isinstance(error, Busy)

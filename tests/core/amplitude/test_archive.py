@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import random
 import zipfile
 import zlib
@@ -244,6 +246,23 @@ def test_a_member_that_is_damaged_inside_a_sound_zip_is_named_with_its_hour(tmp_
         gunzip_member(path, member, limits=LIMITS, json_path=None)
     assert name_of() in str(error.value)
     assert str(HOUR) in str(error.value)
+    assert not is_open(path)  # although the error is still at hand, and its frames with it
+
+
+def is_open(path: Path) -> bool:
+    """Whether this process holds the file open, which keeps its place on the disk when it is removed."""
+    for descriptor in range(256):
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return True
+    return False
+
+
+def test_an_open_archive_would_be_noticed(tmp_path: Path) -> None:
+    path = archive_of(tmp_path, *TWO)
+    with path.open("rb"):
+        assert is_open(path)
+    assert not is_open(path)
 
 
 def test_a_member_gunzips_to_as_much_as_allowed(tmp_path: Path) -> None:

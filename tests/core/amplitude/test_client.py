@@ -103,7 +103,7 @@ class Asked:
 
     def failed(self, kind: type[PipelineError]) -> str:
         """The message of exactly this kind of error, from which nothing has leaked."""
-        assert type(self.error) is kind, repr(self.error)
+        assert isinstance(self.error, kind), repr(self.error)
         assert_discreet(self.error)
         return str(self.error)
 
@@ -231,6 +231,14 @@ def test_another_404_is_refused_at_once(tmp_path: Path) -> None:
     asked = Asked(Answer(404, b"Not Found"), path=tmp_path)
     asked.failed(ExportRefused)
     assert asked.requests == 1
+
+
+def test_a_404_whose_text_does_not_come_says_nothing_and_is_asked_again(tmp_path: Path) -> None:
+    """Its text decides: no data, or an address that is not Amplitude's."""
+    cut = Answer(404, b"", length=28)
+    asked = Asked(cut, NO_DATA, path=tmp_path)
+    assert isinstance(asked.result, NoData)
+    assert asked.requests == 2
 
 
 # Too much

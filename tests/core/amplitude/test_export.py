@@ -212,7 +212,9 @@ def test_a_stranger_does_not_make_the_windows_after_it_smaller(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (Fault("status", status=503, hours=[HOUR], times=None), ExportUnavailable),
+        (Fault("status", status=429, hours=[HOUR], times=None), ExportUnavailable),
+        (Fault("status", status=503, times=None), ExportUnavailable),
+        (Fault("cut", times=None), BrokenAnswer),
         (Fault("status", status=403, hours=[HOUR], times=None), ExportRefused),
         (Fault("redirect", hours=[HOUR], times=None), ExportRefused),
     ],
@@ -221,7 +223,30 @@ def test_a_stranger_does_not_make_the_windows_after_it_smaller(tmp_path: Path) -
 def test_other_errors_are_passed_on(fault: Fault, kind: type[PipelineError], tmp_path: Path) -> None:
     with amplitude(fault) as emulator, pytest.raises(kind) as error:
         export(emulator, tmp_path)
-    assert type(error.value) is kind
+    assert isinstance(error.value, kind)
+
+
+@pytest.mark.parametrize("fault", [Fault("status", status=503, times=None), Fault("cut", times=None)])
+def test_an_outage_is_not_looked_for_in_every_single_hour(fault: Fault, tmp_path: Path) -> None:
+    with amplitude(fault) as emulator:
+        with pytest.raises((ExportUnavailable, BrokenAnswer)):
+            export(emulator, tmp_path)
+        asked = Counter(len(request.window) for request in emulator.requests if request.window)
+    assert asked == {24: 2, 12: 4, 6: 8}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("hours", [[HOUR], [HOUR - 15, HOUR], [HOUR, HOUR + 1]])
+@pytest.mark.parametrize("status", [500, 503])
+def test_hours_that_the_server_fails_over_do_not_cost_their_neighbours(
+    status: int, hours: list[ExportHour], tmp_path: Path
+) -> None:
+    with amplitude(Fault("status", status=status, hours=hours, times=None)) as emulator:
+        exported = export(emulator, tmp_path)
+    assert set(exported.failures) == set(hours)
+    assert all(str(status) in reason for reason in exported.failures.values())
+    assert len(exported.hours) == 24 - len(hours)
+    assert exported.largest_window_hours is None
 
 
 @pytest.mark.parametrize("kind", ["reset", "cut", "truncated", "flipped-zip", "html", "empty"])
@@ -244,8 +269,8 @@ def test_a_single_hour_that_stays_damaged_is_left_to_the_task_s_retry(tmp_path: 
 def test_nothing_is_kept_of_a_window_that_fails(tmp_path: Path) -> None:
     halve = Fault("status", status=400, min_hours=13)
     with (
-        amplitude(halve, Fault("status", status=503, hours=[HOUR], times=None)) as emulator,
-        pytest.raises(ExportUnavailable),
+        amplitude(halve, Fault("status", status=403, hours=[HOUR], times=None)) as emulator,
+        pytest.raises(ExportRefused),
     ):
         export(emulator, tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -6,13 +6,14 @@ import base64
 import gzip
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.errors import LakeConflict, LakeRefused, LakeUnavailable
+from core.errors import HourUnusable, LakeConflict, LakeRefused, LakeUnavailable
 from core.hours import ExportHour, ExportWindow
 from core.lake.commit import LocalPart, commit_hour
 from core.lake.identity import LakeIdentity
@@ -268,6 +269,20 @@ def test_nothing_of_another_host_s_hour_gets_into_the_lake(
     with pytest.raises(LakeConflict, match="a prefix of its own"):
         pond.commit(tmp_path, HOUR, *contents)
     assert pond.contents() == ["lake.json"]
+
+
+def test_a_part_of_more_than_one_put_fails_its_hour_before_anything_is_written(
+    pond: Pond, tmp_path: Path
+) -> None:
+    (small,) = write_parts(tmp_path, HOUR, [b"{}\n"])
+    large = replace(small, size_bytes=(5 << 30) + 1)
+    window = ExportWindow(HOUR, HOUR)
+    with pytest.raises(HourUnusable, match=r"19#0 has 5,368,709,121 bytes"):
+        commit_hour(
+            pond.lake, HOUR, [large], app_id=APP, api_host=HOST, exported_at=HOUR.complete_at,
+            window=window, compression="none", uploads_at_once=1,
+        )  # fmt: skip
+    assert pond.contents() == []
 
 
 def test_nothing_of_another_project_s_hour_gets_into_the_lake(pond: Pond, tmp_path: Path) -> None:

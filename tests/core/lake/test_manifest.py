@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import LakeConflict
+from core.errors import HourUnusable
 from core.lake.layout import Status
 from core.lake.manifest import Manifest, Part, content_digest
 from tests.core.lake.examples import HOUR, manifest, manifests, part, parts
@@ -66,13 +66,13 @@ def test_the_name_says_what_the_body_says(written: Manifest) -> None:
 @given(manifests(), st.data())
 def test_a_manifest_that_was_cut_anywhere_is_refused(written: Manifest, data: st.DataObject) -> None:
     body = written.to_json()
-    with pytest.raises(LakeConflict, match="cannot be read"):
+    with pytest.raises(HourUnusable, match="cannot be read"):
         Manifest.from_json(body[: data.draw(st.integers(0, len(body) - 1))], written.name)
 
 
 @given(st.binary(max_size=200))
 def test_rubbish_is_refused(body: bytes) -> None:
-    with pytest.raises(LakeConflict):
+    with pytest.raises(HourUnusable):
         Manifest.from_json(body, GOOD.name)
 
 
@@ -104,7 +104,7 @@ def test_rubbish_is_refused(body: bytes) -> None:
     ],
 )
 def test_a_body_that_this_release_did_not_write_is_refused(body: bytes) -> None:
-    with pytest.raises(LakeConflict) as refused:
+    with pytest.raises(HourUnusable) as refused:
         Manifest.from_json(body, GOOD.name)
     assert GOOD.name.key in str(refused.value)
 
@@ -117,12 +117,12 @@ def test_a_body_that_this_release_did_not_write_is_refused(body: bytes) -> None:
     ],
 )
 def test_hours_that_cannot_be_make_a_manifest_damaged(body: bytes) -> None:
-    with pytest.raises(LakeConflict, match="cannot be read"):
+    with pytest.raises(HourUnusable, match="cannot be read"):
         Manifest.from_json(body, GOOD.name)
 
 
 def test_a_body_that_cannot_be_one_of_ours_for_its_size_is_refused() -> None:
-    with pytest.raises(LakeConflict, match="67,108,865 bytes"):
+    with pytest.raises(HourUnusable, match="67,108,865 bytes"):
         Manifest.from_json(b" " * ((64 << 20) + 1), GOOD.name)
 
 
@@ -137,7 +137,7 @@ def test_a_body_that_cannot_be_one_of_ours_for_its_size_is_refused() -> None:
     ],
 )
 def test_a_body_that_contradicts_its_name_is_refused(other: Manifest) -> None:
-    with pytest.raises(LakeConflict, match="something else than its name says"):
+    with pytest.raises(HourUnusable, match="something else than its name says"):
         Manifest.from_json(other.to_json(), GOOD.name)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from core.errors import LakeConflict, LakeError, LakeRefused, LakeUnavailable, is_transient
+from core.errors import HourUnusable, LakeConflict, LakeError, LakeRefused, LakeUnavailable, is_transient
 from core.hours import ExportHour
 from core.lake.identity import LakeIdentity
 from core.lake.layout import Status, manifest_folder
@@ -216,10 +216,10 @@ def test_what_lies_beside_the_lake_is_not_seen(pond: Pond) -> None:
 
 def test_a_manifest_that_is_gone_or_damaged_is_named(pond: Pond) -> None:
     written = manifest(part())
-    with pytest.raises(LakeConflict, match="was listed and is gone") as gone:
+    with pytest.raises(HourUnusable, match="was listed and is gone") as gone:
         pond.lake.read_manifest(written.name)
     pond.put(written.name.key, written.to_json()[:-10])
-    with pytest.raises(LakeConflict, match="cannot be read") as damaged:
+    with pytest.raises(HourUnusable, match="cannot be read") as damaged:
         pond.lake.read_manifest(written.name)
     assert all(written.name.key in str(error.value) for error in (gone, damaged))
 

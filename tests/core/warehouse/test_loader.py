@@ -61,7 +61,7 @@ def test_an_hour_is_loaded_with_everything_that_is_known_of_its_rows(schema: Sch
         HOUR.start.replace(tzinfo=None), written.exported_at.replace(tzinfo=None),
         written.digest, 2, 7, 0, "wise-owl",
     )  # fmt: skip
-    assert schema.warehouse().ledger() == {HOUR: LedgerEntry(written.digest, 7, 0)}
+    assert schema.warehouse().ledger() == {HOUR: LedgerEntry(written.digest, 7, 0, "wise-owl")}
 
 
 def test_a_second_load_does_nothing(schema: Schema, tmp_path: Path) -> None:
@@ -443,13 +443,23 @@ def test_another_lake_s_or_project_s_schema_is_refused_and_left_alone(schema: Sc
     schema.pond.fill(tmp_path, HOUR, 4, exported_at=LATER)
     before = schema.generations()
     for changes in ({"lake_url": "s3://lake/other/"}, {"app_id": APP + 1}):
-        with pytest.raises(WarehouseRefused, match="a schema of its own") as refused:
+        with pytest.raises(WarehouseRefused, match="use another schema") as refused:
             schema.load(HOUR, **changes)
         assert f"{schema.pond.lake.url} (app {APP})" in str(refused.value)
         assert str(*changes.values()) in str(refused.value)
         assert not is_transient(refused.value)
     assert (schema.uuids(), schema.generations()) == (uuids(HOUR, 3), before)
     assert schema.ask("SELECT lake, app_id FROM load_lock") == [(schema.pond.lake.url, APP)]
+
+
+def test_even_with_nothing_to_load_another_lake_s_schema_is_refused(schema: Schema, tmp_path: Path) -> None:
+    """The same project under another prefix has equal digests: nothing is due, and all would seem well."""
+    schema.pond.fill(tmp_path, HOUR, 3)
+    schema.load(HOUR)
+    for changes in ({"lake_url": "s3://lake/other/"}, {"app_id": APP + 1}):
+        with pytest.raises(WarehouseRefused, match="use another schema"):
+            schema.warehouse(**changes).ledger()
+    assert HOUR in schema.warehouse().ledger()
 
 
 def test_the_first_load_says_whose_schema_it_is(schema: Schema, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from core.errors import (
     is_transient,
 )
 from core.warehouse.session import Answer, Session, session_parameters
+from emulators.s3 import S3Emulator
 from emulators.snowflake import Fault, SnowflakeEmulator
 from tests.core.warehouses import Schema
 
@@ -157,7 +158,7 @@ def test_a_private_key_that_is_none_is_permanent_and_not_shown(error: Exception)
     def connect() -> Any:
         raise error
 
-    with pytest.raises(WarehouseRefused, match="the private key cannot be used") as refused:
+    with pytest.raises(WarehouseRefused, match="the private key or another setting cannot be used") as refused:
         Session(connect)
     assert "hunter2" not in str(refused.value)
     assert refused.value.__cause__ is None
@@ -227,6 +228,38 @@ def test_an_unreachable_host_is_worth_another_attempt(schema: Schema) -> None:
     with pytest.raises(WarehouseUnavailable, match=r"Could not log in to Snowflake.*Check host") as raised:
         Session(lambda: schema.connect(port=9, login_timeout=1, network_timeout=1))
     assert is_transient(raised.value)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the connector's timer
+def test_a_host_that_vanishes_amid_a_session_is_not_waited_for_without_end(s3: S3Emulator) -> None:
+    """The connector's own default is to try for ever."""
+    with SnowflakeEmulator(s3.url, s3.access_key, s3.secret_key) as emulator:
+        session = Session(lambda: logged_in(emulator, network_timeout=1))
+    with session, pytest.raises(WarehouseUnavailable) as raised:
+        session.run("SELECT 1", attempt="ask")
+    assert is_transient(raised.value)
+
+
+@pytest.mark.slow
+def test_a_copy_may_take_longer_than_the_network_may_be_away(s3: S3Emulator) -> None:
+    """The connector's network_timeout cancels statements as well."""
+    with SnowflakeEmulator(s3.url, s3.access_key, s3.secret_key, answer_within_seconds=0.5) as emulator:
+        emulator.faults.add(Fault("^SELECT", "delay", seconds=2.5, times=2))
+        with Session(lambda: logged_in(emulator, network_timeout=1)) as session:
+            copied = session.run("SELECT 1 AS one", attempt="copy", reads_files=True)
+            assert copied.rows == [{"one": 1}]
+            with pytest.raises(WarehouseUnavailable, match="due to a timeout"):
+                session.run("SELECT 2", attempt="ask")
+
+
+def logged_in(emulator: SnowflakeEmulator, *, network_timeout: int) -> Any:
+    import snowflake.connector
+
+    return snowflake.connector.connect(
+        account="emulator", user="loader", password="any", protocol=emulator.protocol,
+        host=emulator.host, port=emulator.port, login_timeout=5, network_timeout=network_timeout,
+    )  # fmt: skip
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from core.hours import ExportHour
 from core.loading import current_hours
 from core.warehouse import contents, statements, transaction
 from core.warehouse.loader import LoadReceipt, Warehouse
+from core.warehouse.lock import SchemaLock
 from core.warehouse.session import Session
 from core.warehouse.transaction import LoadTransaction, count_rows
 from emulators.s3 import S3Emulator
@@ -24,6 +25,8 @@ from tests.core.lakes import Pond
 from tests.core.warehouses import Schema
 
 pytestmark = pytest.mark.slow
+
+TRANSACTION = "SELECT CURRENT_TRANSACTION()"
 
 
 class Elsewhere:
@@ -39,7 +42,9 @@ class Elsewhere:
     def cursor(self) -> Any:
         cursor = self._connection.cursor()
         execute: Callable[..., Any] = cursor.execute
-        cursor.execute = lambda sql, *values: execute(self._instead.get(sql, sql), *values)
+        cursor.execute = lambda sql, *values, **limits: execute(
+            self._instead.get(sql, sql), *values, **limits
+        )
         return cursor
 
 
@@ -62,11 +67,13 @@ def test_the_statements_come_in_the_order_that_makes_them_safe(schema: Schema, t
         "BEGIN",
         "UPDATE load_lock",
         "SELECT generation,",
+        TRANSACTION,
         "SELECT COALESCE(MAX(generation),",
         "SELECT TO_CHAR(export_hour,",
         "DELETE FROM",
         "COPY INTO",
         "MERGE INTO",
+        TRANSACTION,
         "COMMIT",
     ]
     assert len({one.session for one in schema.emulator.statements}) == 1
@@ -86,6 +93,29 @@ def test_the_lake_is_looked_at_under_the_lock_and_before_the_ledger(schema: Sche
     assert "UPDATE load_lock" in said
     assert "SELECT TO_CHAR(export_hour," not in said
     assert "DELETE FROM" not in said
+
+
+def test_a_transaction_that_was_ended_from_outside_commits_nothing_and_is_begun_again(
+    schema: Schema, tmp_path: Path
+) -> None:
+    """Without the lock, DELETE and a forced COPY beside another loader's would leave rows twice."""
+    schema.pond.fill(tmp_path, HOUR, 3)
+    ended: list[int] = []
+
+    def current(hours: Any) -> Any:
+        for session in list(schema.emulator.account.sessions.values()):
+            if session.transaction is not None:
+                ended.append(session.transaction.id)
+                session.rollback()  # as SYSTEM$ABORT_TRANSACTION does
+        return current_hours(schema.pond.lake, hours)
+
+    believed = list(current_hours(schema.pond.lake, [HOUR]).values())
+    with pytest.raises(WarehouseUnavailable, match="ended from outside") as raised:
+        schema.warehouse().load(believed, current)
+    assert is_transient(raised.value)
+    assert len(ended) == 1
+    assert (schema.uuids(), schema.ledger(), schema.generations()) == ([], {}, (0, 0))
+    assert schema.load(HOUR).loaded == {HOUR: 3}
 
 
 def test_every_commit_counts_one_further_in_lock_and_ledger(schema: Schema, tmp_path: Path) -> None:
@@ -173,7 +203,7 @@ def test_a_session_that_misses_the_last_commit_is_left_and_a_new_one_loads(
     sessions = list(dict.fromkeys(one.session for one in schema.emulator.statements))
     assert len(sessions) == 3
     stale = [first_words(one.sql) for one in schema.emulator.statements if one.session == sessions[0]]
-    assert stale == ["BEGIN", "UPDATE load_lock", "SELECT generation,", "SELECT 0", "ROLLBACK"]
+    assert stale == ["BEGIN", "UPDATE load_lock", "SELECT generation,", TRANSACTION, "SELECT 0", "ROLLBACK"]
     assert len(schema.uuids()) == 4
     assert schema.generations() == (2, 2)
 
@@ -185,8 +215,8 @@ def test_the_witness_is_asked_while_the_lock_is_held(schema: Schema, tmp_path: P
     schema.forget()
     load_with(schema, stale_at_first(schema, "SELECT 0 AS generation", times=1), HOUR + 1)
     order = [(one.session, first_words(one.sql)) for one in schema.emulator.statements]
-    first, witness = order[0][0], order[4][0]
-    assert order[4:6] == [(witness, "SELECT COALESCE(MAX(generation),"), (first, "ROLLBACK")]
+    first, witness = order[0][0], order[5][0]
+    assert order[5:7] == [(witness, "SELECT COALESCE(MAX(generation),"), (first, "ROLLBACK")]
     assert witness != first
 
 
@@ -309,7 +339,7 @@ def test_the_hour_comes_from_the_lake_s_layout_wherever_the_lake_lies(
 def test_a_transaction_that_loads_nothing_leaves_no_trace(schema: Schema, tmp_path: Path) -> None:
     schema.pond.fill(tmp_path, HOUR, 2)
     schema.load(HOUR)
-    loading = LoadTransaction(schema.connect, schema.pond.lake.url, APP, "test")
+    loading = LoadTransaction(schema.connect, SchemaLock(schema.pond.lake.url, APP), "test")
     current = partial(current_hours, schema.pond.lake)
     with Session(schema.connect) as session:
         batch = list(current([HOUR]).values())
@@ -323,7 +353,7 @@ def test_what_was_done_before_an_error_is_gone_with_its_session(schema: Schema, 
     schema.load(HOUR)
     written = schema.pond.fill(tmp_path, HOUR, 3, exported_at=(HOUR + 30).start)
     schema.pond.remove(written.parts[0].key)
-    loading = LoadTransaction(schema.connect, schema.pond.lake.url, APP, "test")
+    loading = LoadTransaction(schema.connect, SchemaLock(schema.pond.lake.url, APP), "test")
     current = partial(current_hours, schema.pond.lake)
     with Session(schema.connect) as session, pytest.raises(LoadRefused):
         loading.run_in(session, list(current([HOUR]).values()), current, check_rows=False)
