@@ -63,7 +63,11 @@ class _Reserved:
         self._path = path
 
     def __enter__(self) -> None:
-        os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            msg = f"{self._path} exists already: move it away, or name another file."
+            raise StackError(msg) from None
 
     def __exit__(self, *_: object) -> None:
         self._path.unlink(missing_ok=True)
@@ -80,7 +84,9 @@ def _ignore_signals() -> None:
 
 
 def _read(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m emulators", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m emulators", description="Amplitude, S3 and Snowflake on this machine, until Ctrl-C."
+    )
     parser.add_argument(
         "--env-file", type=Path, metavar="FILE", help="write the lines there instead of printing"
     )

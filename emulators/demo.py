@@ -31,7 +31,7 @@ from emulators.stack import EmbeddedStack, StackError
 _PROJECT = Path(__file__).resolve().parent.parent
 
 _SAMPLE = """
-SELECT TO_CHAR(export_hour, 'YYYY-MM-DD HH24:MI') AS export_hour, event_type, user_id, country, platform
+SELECT TO_CHAR(export_hour, 'YYYY-MM-DD"T"HH24') AS export_hour, event_type, user_id, country
 FROM events
 ORDER BY export_hour DESC, source_file, source_row
 LIMIT 5

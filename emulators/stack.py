@@ -120,7 +120,7 @@ class EmbeddedStack:
             "AWS_SECRET_KEY": secrets.token_hex(20),
         }
         endpoint = f"http://127.0.0.1:{ports['s3']}"
-        self._launch("snowflake", ports, _snowflake_flags(endpoint, lake, key_pair), {})
+        self._launch("snowflake", ports, _snowflake_flags(endpoint, key_pair), lake)
         self._launch("s3", ports, ["--region", REGION, "--assume-tls"], lake)
         self._launch("amplitude", ports, self._amplitude_flags, amplitude)
 
@@ -187,10 +187,9 @@ def _begun(what: str, prepare: Callable[[], _T]) -> Future[_T]:
     return outcome
 
 
-def _snowflake_flags(endpoint: str, lake: Mapping[str, str], key_pair: KeyPair) -> list[str]:
+def _snowflake_flags(endpoint: str, key_pair: KeyPair) -> list[str]:
     return [
         *("--s3-endpoint", endpoint, "--s3-region", REGION),
-        *("--s3-access-key", lake["AWS_ACCESS_KEY"], "--s3-secret-key", lake["AWS_SECRET_KEY"]),
         *("--user", USER, "--public-key", str(key_pair.public)),
     ]
 

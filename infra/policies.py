@@ -26,15 +26,17 @@ _ENCRYPTION = "s3:x-amz-server-side-encryption"
 def bucket_policy(bucket: str, kms_key_arn: str | None = None) -> Policy:
     """What is denied to everybody, the bucket's owner included.
 
-    Requests without TLS; and, with a key, objects that name another one or another kind of
-    encryption. An object that names none is let through: the bucket's default encryption gives it
-    our key. That takes ``Null``, for StringNotEquals, with and without IfExists, also meets a
-    request in which the header is missing, and would refuse it.
+    Requests without TLS; and, with a key, objects that name another one, another kind of encryption,
+    or ``aws:kms`` without a key: AWS would take the account's managed key aws/s3, and not the bucket's
+    default. An object that names neither is let through, for the default encryption gives it our key.
+    That takes ``Null``: StringNotEquals, with and without IfExists, also meets a request in which the
+    header is missing, and would refuse it.
 
     Raises:
         InvalidInput: A bucket or key that cannot be. Permanent.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html,
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html (SSEKMSKeyId),
         https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
     """
     _check_bucket(bucket)
@@ -51,11 +53,15 @@ def bucket_policy(bucket: str, kms_key_arn: str | None = None) -> Policy:
     ]
     if kms_key_arn is not None:
         _check_kms_key(kms_key_arn)
-        for sid, name, value in (
-            ("DenyOtherKeys", _KEY_ID, kms_key_arn),
-            ("DenyOtherEncryption", _ENCRYPTION, "aws:kms"),
-        ):
-            condition = {"StringNotEquals": {name: value}, "Null": {name: "false"}}
+        conditions: dict[str, Policy] = {
+            "DenyOtherKeys": {"StringNotEquals": {_KEY_ID: kms_key_arn}, "Null": {_KEY_ID: "false"}},
+            "DenyOtherEncryption": {
+                "StringNotEquals": {_ENCRYPTION: "aws:kms"},
+                "Null": {_ENCRYPTION: "false"},
+            },
+            "DenyAwsManagedKey": {"StringEquals": {_ENCRYPTION: "aws:kms"}, "Null": {_KEY_ID: "true"}},
+        }
+        for sid, condition in conditions.items():
             statements.append(
                 {
                     "Sid": sid,

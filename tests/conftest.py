@@ -17,6 +17,11 @@ from hypothesis import settings
 _PRIVATE = Path(tempfile.mkdtemp(prefix="amplitude-tests-"))
 atexit.register(shutil.rmtree, _PRIVATE, ignore_errors=True)
 
+# Temporary files of whatever is imported or started from here go with the folder.
+_TEMPORARY = _PRIVATE / "tmp"
+_TEMPORARY.mkdir()
+os.environ["TMPDIR"] = tempfile.tempdir = str(_TEMPORARY)
+
 #: Credentials, endpoints and profiles of the developer's shell.
 _STRAY = ("AMP_", "AWS_", "SNOWFLAKE_", "PREFECT_", "BUCKET_", "KMS_KEY_ID")
 for _name in [name for name in os.environ if name.startswith(_STRAY)]:

@@ -27,7 +27,7 @@ from emulators.amplitude.server import (
 from emulators.amplitude.source import EventSource
 from emulators.amplitude.specs import read_instant
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MAX_PORT = 65_535
 
 

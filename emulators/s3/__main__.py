@@ -12,10 +12,10 @@ from emulators.s3.emulator import S3Emulator
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGINT, SIGTERM, or (``--exit-with-parent``) the end of standard input."""
+    """Serve until SIGINT, SIGTERM, SIGHUP, or (``--exit-with-parent``) the end of standard input."""
     options = _read(arguments)
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     if options.exit_with_parent:
         threading.Thread(target=_wait_for_parent, args=(stop,), daemon=True).start()

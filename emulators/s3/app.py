@@ -86,7 +86,7 @@ class Application:
         return answer
 
     def _answer(self, message: Message) -> Answer:
-        service = verify_signature(message, self.access_key, self.secret_key)
+        service = verify_signature(message, self.access_key, self.secret_key, self.store.region)
         if service in _OTHER_SERVICES:
             return self.store.ask_other(message)
         if service != "s3":

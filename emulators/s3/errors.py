@@ -34,6 +34,8 @@ class S3Error(Exception):
         inside = "".join(f"<{name}>{escape(text)}</{name}>" for name, text in elements.items())
         body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inside}</Error>'
         headers = {"content-type": "application/xml", "x-amz-request-id": request_id}
+        if "Region" in self.details:  # a HEAD has no body that could say it
+            headers["x-amz-bucket-region"] = self.details["Region"]
         return Answer(self.status, headers, body.encode())
 
 
@@ -79,3 +81,8 @@ def precondition_failed(key: str, header: str) -> S3Error:
 def invalid_request(message: str) -> S3Error:
     """400: a request that contradicts itself."""
     return S3Error(HTTPStatus.BAD_REQUEST, "InvalidRequest", message)
+
+
+def invalid_argument(message: str, name: str, value: str) -> S3Error:
+    """400: a header whose value cannot be."""
+    return S3Error(HTTPStatus.BAD_REQUEST, "InvalidArgument", message, ArgumentName=name, ArgumentValue=value)

@@ -13,13 +13,16 @@ from urllib.parse import parse_qs
 from moto.s3.utils import metadata_from_headers
 
 from emulators.s3.checksums import Checksum
-from emulators.s3.errors import no_such_key, precondition_failed
+from emulators.s3.errors import invalid_argument, no_such_key, precondition_failed
 from emulators.s3.messages import Answer, Message
 from emulators.s3.store import Store
 
 SSE = "x-amz-server-side-encryption"
 SSE_KEY = f"{SSE}-aws-kms-key-id"
 SSE_BUCKET_KEY = f"{SSE}-bucket-key-enabled"
+
+_WITH_KMS = frozenset({"aws:kms", "aws:kms:dsse"})
+_ENCRYPTIONS = _WITH_KMS | {"AES256"}
 
 #: moto would keep these as metadata of the object.
 _NO_METADATA = {"x-amz-content-sha256", "content-md5", "x-amz-checksum-algorithm", "x-amz-checksum-type"}
@@ -31,7 +34,7 @@ def put_object(store: Store, message: Message, checksum: Checksum | None) -> Ans
     All or nothing, and alone with its key: of any number of conditional writes one succeeds.
 
     Raises:
-        S3Error: 412 PreconditionFailed; 404 NoSuchBucket, NoSuchKey.
+        S3Error: 412 PreconditionFailed; 404 NoSuchBucket, NoSuchKey; 400 InvalidArgument.
     """
     with store.writing(message.bucket, message.key):
         check_conditions(store, message)
@@ -42,7 +45,7 @@ def put_object(store: Store, message: Message, checksum: Checksum | None) -> Ans
             message.body,
             storage=message.headers.get("x-amz-storage-class", "STANDARD"),
             # under SSE-KMS the ETag is no MD5, and nobody may take it for one
-            etag=secrets.token_hex(16) if encryption.get(SSE) == "aws:kms" else None,
+            etag=secrets.token_hex(16) if encryption.get(SSE) in _WITH_KMS else None,
             encryption=encryption.get(SSE),
             kms_key_id=encryption.get(SSE_KEY),
             bucket_key_enabled=encryption.get(SSE_BUCKET_KEY),
@@ -78,30 +81,43 @@ def check_conditions(store: Store, message: Message) -> None:
 
 
 def encryption_of(store: Store, message: Message) -> dict[str, str]:
-    """The encryption headers of a write, with the bucket's default for what they leave open."""
+    """The encryption headers of a write, completed as S3 completes them.
+
+    The bucket's default speaks for a write that names neither a kind nor a key. ``aws:kms`` without a
+    key, in the request or in the default, is the account's managed key.
+
+    Raises:
+        S3Error: 400 InvalidArgument, a kind that S3 does not know, or a key without ``aws:kms``.
+    """
     stated = {
         name: message.headers[name].strip()
         for name in (SSE, SSE_KEY, SSE_BUCKET_KEY)
         if name in message.headers
     }
+    if SSE in stated and stated[SSE] not in _ENCRYPTIONS:
+        words = "The encryption method specified is not supported"
+        raise invalid_argument(words, SSE, stated[SSE])
+    if SSE_KEY in stated and stated.get(SSE) not in _WITH_KMS:
+        words = f"Server Side Encryption with AWS KMS managed key requires HTTP header {SSE} : aws:kms"
+        raise invalid_argument(words, SSE, stated.get(SSE, "null"))
     configured: Mapping[str, Any] | None = store.bucket(message.bucket).encryption
-    if configured is None:
-        return stated
-    rule = configured["Rule"]
-    default = rule["ApplyServerSideEncryptionByDefault"]
-    stated.setdefault(SSE, default["SSEAlgorithm"])
-    if stated[SSE] == default["SSEAlgorithm"]:
+    if configured is not None and SSE not in stated:
+        rule = configured["Rule"]
+        default = rule["ApplyServerSideEncryptionByDefault"]
+        stated[SSE] = default["SSEAlgorithm"]
         if default.get("KMSMasterKeyID"):
-            stated.setdefault(SSE_KEY, default["KMSMasterKeyID"])
+            stated[SSE_KEY] = default["KMSMasterKeyID"]
         if rule.get("BucketKeyEnabled"):
             stated.setdefault(SSE_BUCKET_KEY, str(rule["BucketKeyEnabled"]).lower())
+    if stated.get(SSE) in _WITH_KMS:
+        stated.setdefault(SSE_KEY, f"arn:aws:kms:{store.region}:{store.account}:alias/aws/s3")
     return stated
 
 
 def encryption_headers(key: Any) -> dict[str, str]:
     """How an object is encrypted, as S3 says it in every answer about the object."""
     headers = {SSE: key.encryption or "AES256"}
-    if key.encryption == "aws:kms":
+    if key.encryption in _WITH_KMS:
         if key.kms_key_id:
             headers[SSE_KEY] = key.kms_key_id
         if str(key.bucket_key_enabled).lower() == "true":

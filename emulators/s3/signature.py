@@ -34,8 +34,10 @@ _AUTHORIZATION = re.compile(
 )
 
 
-def verify_signature(message: Message, access_key: str, secret_key: str) -> str:
-    """See that the holder of the key pair signed this very message.
+def verify_signature(message: Message, access_key: str, secret_key: str, region: str) -> str:
+    """See that the holder of the key pair signed this very message, for S3 in this region.
+
+    STS, KMS and IAM take a signature for any region: there they are global, or in every one.
 
     Returns:
         The service that it is signed for: ``s3``, ``kms``, ``sts``, ``iam``.
@@ -43,7 +45,8 @@ def verify_signature(message: Message, access_key: str, secret_key: str) -> str:
     Raises:
         S3Error: 403 AccessDenied without a signature, InvalidAccessKeyId for a stranger,
             SignatureDoesNotMatch for a wrong secret or a message that was changed on the way; 400
-            if the payload's hash is missing.
+            AuthorizationHeaderMalformed for another region, which names the right one, as boto3
+            expects when it asks again; 400 if the payload's hash is missing.
     """
     text = message.headers.get("authorization")
     if text is None:
@@ -55,6 +58,12 @@ def verify_signature(message: Message, access_key: str, secret_key: str) -> str:
     if match["key"] != access_key:
         words = "The AWS Access Key Id you provided does not exist in our records."
         raise S3Error(HTTPStatus.FORBIDDEN, "InvalidAccessKeyId", words, AWSAccessKeyId=match["key"])
+    if match["service"] == "s3" and match["region"] != region:
+        words = (
+            f"The authorization header is malformed; the region '{match['region']}' is wrong;"
+            f" expecting '{region}'"
+        )
+        raise S3Error(HTTPStatus.BAD_REQUEST, "AuthorizationHeaderMalformed", words, Region=region)
     scope = f"{match['day']}/{match['region']}/{match['service']}/aws4_request"
     request = canonical_request(message, match["headers"], _payload_hash(message, match["service"]))
     to_sign = "\n".join(

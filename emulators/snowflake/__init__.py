@@ -23,6 +23,8 @@ How it differs from Snowflake, as far as is known:
 * A transaction is rebuilt from a journal when another session commits or a statement fails
   (`transaction.py`): RANDOM(), UUID_STRING() and the like, in a statement that wrote, give another value
   then.
+* A MERGE whose source meets one target row twice is an error, also where it only deletes that row.
+* One text is one statement: MULTI_STATEMENT_COUNT and blocks of Snowflake Scripting are not emulated.
 * A commit is seen at once by every session: READ_CONSISTENCY_MODE=SESSION never delays one.
 * A COMMIT after TRANSACTION_ABORT_ON_ERROR has struck is refused, and ends the transaction. What the
   service answers is not confirmed; it commits nothing either way.
@@ -31,14 +33,18 @@ How it differs from Snowflake, as far as is known:
   to work.
 * COPY loads JSON only, from S3 only; PURGE, SIZE_LIMIT and MATCH_BY_COLUMN_NAME have no effect. Files older
   than 64 days are not held back for uncertain status; history itself ends after 64 days.
+* The SELECT of a COPY takes a part of the documented functions, and refuses DISTINCT and functions of the
+  moment or the session, which the service may let pass (`copy_transform.py`).
+* ALTER SESSION refuses a parameter that there is not; a login takes it. Parameters without a meaning here
+  are remembered and shown, and that is all.
 * METADATA$FILE_ROW_NUMBER counts records; blank lines are none. METADATA$FILE_CONTENT_KEY is the ETag.
 * A VARIANT keeps the text it was loaded with: key order, spacing and digits of a number are the file's,
   where Snowflake sorts keys and rounds long fractions. A lone surrogate escape becomes U+FFFD.
 * Timestamps have microseconds, NUMBER(38,0) columns have 64 bits, and VARCHAR lengths are not checked.
 * SYSTEM$VALIDATE_STORAGE_INTEGRATION really reads and lists; write and delete always fail.
 * Numbers and wording of errors follow public reports; those that could not be confirmed are marked where
-  they are raised: lock timeout, too many files, a broken integration, statements in an aborted transaction,
-  and the words behind "Error parsing JSON:".
+  they are raised: lock timeout, too many files, functions that a COPY does not support, a broken
+  integration, statements in an aborted transaction, and the words behind "Error parsing JSON:".
 * Statement results are kept for the last few statements only. Nothing is kept when it stops.
 """
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from emulators.snowflake.emulator import SnowflakeEmulator
+from emulators.snowflake.leftovers import remove_leftovers
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -17,9 +18,15 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
     parser.add_argument("--s3-endpoint", help="where s3:// leads; without it, AWS")
-    parser.add_argument("--s3-access-key", default="emulator", help="key that reads there")
-    parser.add_argument("--s3-secret-key", default="emulator", help="its secret")
-    parser.add_argument("--s3-region", default="us-east-1", help="its region (default: %(default)s)")
+    given = os.environ.get
+    for name, variable, default, what in (
+        ("access-key", "AWS_ACCESS_KEY", "emulator", "key that reads there"),
+        ("secret-key", "AWS_SECRET_KEY", "emulator", "its secret"),
+        ("region", "AWS_REGION", "us-east-1", "its region"),
+    ):
+        parser.add_argument(
+            f"--s3-{name}", default=given(variable) or default, help=f"{what} (default: ${variable})"
+        )
     parser.add_argument("--user", help="the one user that may log in; needs --public-key")
     parser.add_argument("--public-key", type=Path, metavar="FILE", help="that user's public key, PEM")
     parser.add_argument("--role", action="append", default=[], help="a role that exists; may be repeated")
@@ -47,7 +54,7 @@ def _wait_for_parent(stop: threading.Event) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run until SIGINT, SIGTERM, or the end of standard input if asked to.
+    """Run until SIGINT, SIGTERM, SIGHUP, or the end of standard input if asked to.
 
     Returns:
         0 after a clean stop, 2 after a mistake in the arguments, told in one line.
@@ -65,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, ask_to_stop)
     emulator = SnowflakeEmulator(
         given.s3_endpoint,
@@ -102,4 +109,5 @@ if __name__ == "__main__":
     sys.stdout.flush()
     sys.stderr.flush()
     # At an ordinary exit DuckDB's binding now and then complains at length of what a thread still holds.
+    remove_leftovers()
     os._exit(code)

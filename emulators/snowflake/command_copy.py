@@ -5,8 +5,7 @@
 import datetime
 
 import pyarrow as pa
-from fakesnow.dialect import parse_one
-from sqlglot import Expr, exp
+from sqlglot import exp
 
 from emulators.snowflake.command_format import resolve_format
 from emulators.snowflake.command_stage import find_stage
@@ -20,9 +19,11 @@ from emulators.snowflake.copy_load import (
     select_files,
 )
 from emulators.snowflake.copy_statement import CopyStatement, parse_copy
+from emulators.snowflake.copy_transform import from_source, read_transformation
 from emulators.snowflake.engine import Connection, quoted
 from emulators.snowflake.errors import compilation_error, missing
 from emulators.snowflake.history import Loaded
+from emulators.snowflake.parameters import zone_of
 from emulators.snowflake.results import Result
 from emulators.snowflake.session import Session
 from emulators.snowflake.transaction import Step
@@ -44,20 +45,6 @@ def _columns(
     return [(name, kinds[name]) for name in copy.columns or kinds]
 
 
-def _from_source(node: Expr) -> Expr:
-    if isinstance(node, exp.Parameter):
-        if node.name != "1":
-            raise compilation_error(f"JSON files have one column, $1, not ${node.name}.", 2019, "0A000")
-        return exp.column(exp.to_identifier("_C1", quoted=True))
-    if isinstance(node, exp.Column):
-        if node.name.upper().startswith("METADATA$"):
-            return exp.column(exp.to_identifier(node.name.upper(), quoted=True))
-        if isinstance(node.this, exp.Parameter) and node.this.name == "1":  # t.$1
-            return exp.column(exp.to_identifier("_C1", quoted=True))
-        raise compilation_error(f"error line 1 at position 0\ninvalid identifier '{node.name}'", 904)
-    return node
-
-
 def _insert(connection: Connection, copy: CopyStatement, columns: list[tuple[str, str]], table: str) -> str:
     """The INSERT that a COPY amounts to, in DuckDB's SQL."""
     if copy.select is None:
@@ -70,22 +57,19 @@ def _insert(connection: Connection, copy: CopyStatement, columns: list[tuple[str
             raise compilation_error(text, 2019, "0A000")
         only = quoted(columns[0][0])
         return f'INSERT INTO {table} ({only}) SELECT "_C1" FROM {_SOURCE}'  # noqa: S608
-    parsed = parse_one(f"SELECT {copy.select}")
-    if not isinstance(parsed, exp.Select) or any(parsed.args.get(key) for key in ("where", "order", "limit")):
-        raise compilation_error(
-            "COPY statement only supports simple SELECT from stage statements for import.", 1026
-        )
-    if len(parsed.expressions) != len(columns):
-        given = len(parsed.expressions)
-        text = f"Insert value list does not match column list expecting {len(columns)} but got {given}"
+    items = read_transformation(copy.select)
+    if len(items) != len(columns):
+        text = f"Insert value list does not match column list expecting {len(columns)} but got {len(items)}"
         raise compilation_error(text, 2020, "21S01")
     made = []
-    for item, (name, kind) in zip(parsed.expressions, columns, strict=True):
-        inner = item.this if isinstance(item, exp.Alias) else item
+    for item, (name, kind) in zip(items, columns, strict=True):
+        inner = item.copy()
         if isinstance(inner, exp.JSONExtract) and kind == "VARCHAR":
-            inner = exp.Cast(this=inner.copy(), to=exp.DataType.build("VARCHAR"))
-        made.append(exp.alias_(inner.copy(), name, quoted=True))
-    select = exp.Select(expressions=made).transform(_from_source, copy=False)
+            inner = exp.Cast(this=inner, to=exp.DataType.build("VARCHAR"))
+        if kind == "TIMESTAMP WITH TIME ZONE":
+            inner = exp.Cast(this=inner, to=exp.DataType.build("TIMESTAMPTZ"))
+        made.append(exp.alias_(inner, name, quoted=True))
+    select = exp.Select(expressions=made).transform(from_source, copy=False)
     body = connection.translate_expression(select)
     names = ", ".join(quoted(name) for name, _ in columns)
     return f"INSERT INTO {table} ({names}) {body} FROM {_SOURCE}"
@@ -111,7 +95,7 @@ def copy_into(session: Session, sql: str) -> Result:
     if "VALIDATION_MODE" in copy.options:
         read = read_files(plan.files, file_format, lake)
         return report_errors([(file, one) for file, records in read for one in records.problems], label)
-    started = datetime.datetime.now(datetime.UTC)
+    started, zone = datetime.datetime.now(datetime.UTC), zone_of(session.parameters)
     with session.writing() as transaction:
         full = ".".join(name)
         pending = transaction.loaded
@@ -128,7 +112,7 @@ def copy_into(session: Session, sql: str) -> Result:
             outcome = judge(copy, file, records, label)
             outcomes.append(outcome)
             if outcome.status != "LOAD_FAILED":
-                tables.append(as_table(file, records, started))
+                tables.append(as_table(file, records, started, zone))
                 loaded.append(Loaded(full, file.url, file.etag, started))
         transaction.ready()
         if tables:

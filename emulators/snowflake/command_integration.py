@@ -10,8 +10,8 @@ import json
 import uuid
 
 from emulators.snowflake.command import Command, Handler
-from emulators.snowflake.errors import SqlError, already_exists, compilation_error, missing
-from emulators.snowflake.lexer import Value, Words, is_true, lex, text_of
+from emulators.snowflake.errors import SqlError, already_exists, compilation_error, invalid_parameter, missing
+from emulators.snowflake.lexer import Value, Words, boolean_of, lex, text_of
 from emulators.snowflake.objects import IAM_USER_ARN, Integration
 from emulators.snowflake.patterns import matches
 from emulators.snowflake.results import Result, rows_of, status
@@ -40,7 +40,7 @@ def _create(command: Command) -> Result:
     name = command.words.name()[0]
     settings = dict(command.words.settings())
     if unknown := settings.keys() - _KEYS:
-        raise compilation_error(f"invalid parameter '{min(unknown)}'", 1008, "22023")
+        raise invalid_parameter(min(unknown))
     objects = command.session.account.objects
     if name in objects.integrations and not command.replace:
         if exists_ok:
@@ -61,7 +61,7 @@ def _set(integration: Integration, settings: dict[str, Value]) -> None:
     integration.role_arn = text_of(settings.get("STORAGE_AWS_ROLE_ARN"), integration.role_arn)
     integration.external_id = text_of(settings.get("STORAGE_AWS_EXTERNAL_ID"), integration.external_id)
     integration.comment = text_of(settings.get("COMMENT"), integration.comment)
-    integration.enabled = is_true(settings.get("ENABLED"), default=integration.enabled)
+    integration.enabled = boolean_of("ENABLED", settings.get("ENABLED"), default=integration.enabled)
     if "STORAGE_ALLOWED_LOCATIONS" in settings:
         integration.allowed = _listed(settings["STORAGE_ALLOWED_LOCATIONS"])
     if "STORAGE_BLOCKED_LOCATIONS" in settings:
@@ -88,7 +88,7 @@ def _alter(command: Command) -> Result:
     command.words.expect("SET")
     settings = dict(command.words.settings())
     if unknown := settings.keys() - _KEYS:
-        raise compilation_error(f"invalid parameter '{min(unknown)}'", 1008, "22023")
+        raise invalid_parameter(min(unknown))
     _set(integration, settings)
     return status()
 

@@ -3,11 +3,11 @@
 # ruff: noqa: EM101 - what the service says stands where it is said
 
 from emulators.snowflake.command import Command, Handler
-from emulators.snowflake.errors import SqlError, cannot_operate, no_current
+from emulators.snowflake.errors import cannot_operate, invalid_parameter, invalid_value, no_current
 from emulators.snowflake.lexer import text_of
+from emulators.snowflake.parameters import DEFAULTS, is_parameter, zone_of
 from emulators.snowflake.patterns import matches
 from emulators.snowflake.results import Result, rows_of, status
-from emulators.snowflake.session import DEFAULTS
 
 _BOOLEANS = {"TRUE", "FALSE"}
 
@@ -16,20 +16,28 @@ def _alter_session(command: Command) -> Result:
     words, parameters = command.words, command.session.parameters
     if words.accept("UNSET"):
         while words.next is not None:
-            name = words.take().text
-            parameters[name] = DEFAULTS.get(name, "")
+            name = _known(words.take().text)
+            parameters.pop(name, None)
+            if name in DEFAULTS:
+                parameters[name] = DEFAULTS[name]
             words.accept(",")
         return status()
     words.expect("SET")
     for name, value in words.settings():
         text = text_of(value)
-        if name == "LOCK_TIMEOUT" and not text.isdigit():
-            raise SqlError(
-                1008, "22023", f"SQL compilation error:\ninvalid value [{text}] for parameter '{name}'"
-            )
+        if _known(name) == "LOCK_TIMEOUT" and not text.isdigit():
+            raise invalid_value(name, text)
+        if name == "TIMEZONE":
+            zone_of({name: text})
         parameters[name] = text.lower() if text.upper() in _BOOLEANS else text
     words.end()
     return status()
+
+
+def _known(name: str) -> str:
+    if not is_parameter(name):
+        raise invalid_parameter(name)
+    return name
 
 
 def _show_parameters(command: Command) -> Result:

@@ -13,12 +13,17 @@ from emulators.snowflake.command import Command, Handler
 from emulators.snowflake.command_format import need_schema, resolve_format
 from emulators.snowflake.command_integration import find
 from emulators.snowflake.copy_statement import stage_reference
-from emulators.snowflake.errors import SqlError, already_exists, compilation_error, missing
-from emulators.snowflake.lexer import Value, text_of
+from emulators.snowflake.errors import SqlError, already_exists, compilation_error, invalid_parameter, missing
+from emulators.snowflake.lexer import Value, boolean_of, text_of
 from emulators.snowflake.objects import Stage
 from emulators.snowflake.patterns import matches
 from emulators.snowflake.results import Result, rows_of, status
 from emulators.snowflake.session import Session
+
+_SETTINGS = {
+    "URL", "STORAGE_INTEGRATION", "FILE_FORMAT", "COMMENT", "CREDENTIALS", "ENCRYPTION", "DIRECTORY",
+    "ENDPOINT", "AWS_ACCESS_POINT_ARN", "USE_PRIVATELINK_ENDPOINT", "TAG",
+}  # fmt: skip
 
 
 def find_stage(session: Session, name: tuple[str, ...]) -> Stage:
@@ -60,6 +65,9 @@ def _create_stage(command: Command) -> Result:
 
 
 def _set_stage(session: Session, stage: Stage, settings: dict[str, Value]) -> None:
+    if unknown := settings.keys() - _SETTINGS:
+        raise invalid_parameter(min(unknown))
+    boolean_of("USE_PRIVATELINK_ENDPOINT", settings.get("USE_PRIVATELINK_ENDPOINT"))
     stage.url = text_of(settings.get("URL"), stage.url)
     if stage.url and not stage.url.startswith("s3://"):
         raise SqlError(603, "XX000", f"only s3:// stages are emulated, not '{stage.url}'")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from emulators.snowflake.copy_statement import CopyStatement
+from emulators.snowflake.copy_transform import SCAN_INSTANT
 from emulators.snowflake.errors import SqlError
 from emulators.snowflake.objects import FileFormat, Stage
 from emulators.snowflake.records import Problem, Records, read_records, unpack
@@ -124,8 +125,16 @@ def read_files(
             yield file, read_records(data, file_format)
 
 
-def as_table(file: RemoteFile, records: Records, started: datetime.datetime) -> pa.Table:
-    """A file's records with the metadata columns that a COPY can read."""
+def as_table(
+    file: RemoteFile, records: Records, started: datetime.datetime, zone: datetime.tzinfo
+) -> pa.Table:
+    """A file's records with the metadata columns that a COPY can read.
+
+    Args:
+        started: when the COPY began, aware.
+        zone: the session's. The start is a TIMESTAMP_LTZ, and stands here twice: as the wall clock in this
+            zone, which it is as TIMESTAMP_NTZ, and as the instant.
+    """
     count = len(records.texts)
     storage = pa.array(records.texts, type=pa.large_binary()).cast(pa.large_string())
     texts = pa.ExtensionArray.from_storage(
@@ -144,7 +153,8 @@ def as_table(file: RemoteFile, records: Records, started: datetime.datetime) -> 
             "METADATA$FILE_ROW_NUMBER": pa.array(records.rows, type=pa.int64()),
             "METADATA$FILE_CONTENT_KEY": same(file.etag, pa.string()),
             "METADATA$FILE_LAST_MODIFIED": same(modified, moment),
-            "METADATA$START_SCAN_TIME": same(started.astimezone(datetime.UTC).replace(tzinfo=None), moment),
+            "METADATA$START_SCAN_TIME": same(started.astimezone(zone).replace(tzinfo=None), moment),
+            SCAN_INSTANT: same(started, pa.timestamp("us", tz="UTC")),
         }
     )
 

@@ -5,16 +5,21 @@ Source: https://docs.snowflake.com/en/sql-reference/sql/copy-into-table
 
 # ruff: noqa: EM101, EM102, TRY003 - what the service says stands where it is said
 
+import re
 from dataclasses import dataclass, field
 
-from emulators.snowflake.errors import SqlError, compilation_error
-from emulators.snowflake.lexer import Token, Value, Words, is_true, lex, text_of
+from emulators.snowflake.errors import SqlError, compilation_error, invalid_parameter, invalid_value
+from emulators.snowflake.lexer import Token, Value, Words, boolean_of, lex, text_of
 
 MAX_FILES = 1000
 _OPTIONS = {
     "FILES", "PATTERN", "FILE_FORMAT", "ON_ERROR", "FORCE", "VALIDATION_MODE", "PURGE", "SIZE_LIMIT",
     "RETURN_FAILED_ONLY", "ENFORCE_LENGTH", "TRUNCATECOLUMNS", "LOAD_UNCERTAIN_FILES", "MATCH_BY_COLUMN_NAME",
 }  # fmt: skip
+_BOOLEANS = (
+    "FORCE", "PURGE", "RETURN_FAILED_ONLY", "ENFORCE_LENGTH", "TRUNCATECOLUMNS", "LOAD_UNCERTAIN_FILES",
+)  # fmt: skip
+_ON_ERROR = re.compile(r"ABORT_STATEMENT|CONTINUE|SKIP_FILE(_\d+%?)?", re.IGNORECASE)
 
 
 @dataclass
@@ -35,7 +40,7 @@ class CopyStatement:
     def files(self) -> list[str] | None:
         """FILES, or None if there is none."""
         value = self.options.get("FILES")
-        return None if value is None else [value] if isinstance(value, str) else list(value)
+        return list(value) if isinstance(value, list) else None
 
     @property
     def on_error(self) -> str:
@@ -45,7 +50,7 @@ class CopyStatement:
     @property
     def force(self) -> bool:
         """FORCE."""
-        return is_true(self.options.get("FORCE"))
+        return boolean_of("FORCE", self.options.get("FORCE"))
 
 
 def stage_reference(words: Words, sql: str) -> tuple[tuple[str, ...], str]:
@@ -89,11 +94,25 @@ def _select(words: Words, sql: str) -> tuple[str, tuple[str, ...], str]:
     return sql[first.start : last.end], stage, path
 
 
+def _check(options: dict[str, Value]) -> None:
+    """See that every option is one, and has a value that it can have."""
+    if unknown := options.keys() - _OPTIONS:
+        raise invalid_parameter(min(unknown))
+    for name in _BOOLEANS:
+        boolean_of(name, options.get(name))
+    on_error = options.get("ON_ERROR", "ABORT_STATEMENT")
+    if not _ON_ERROR.fullmatch(text_of(on_error)):
+        raise invalid_value("ON_ERROR", str(on_error))
+    files = options.get("FILES", ["one"])
+    if not isinstance(files, list) or not files:
+        raise compilation_error("syntax error: FILES takes a list of at least one name.", 1003)
+
+
 def parse_copy(sql: str) -> CopyStatement:
     """Read a COPY INTO <table>.
 
     Raises:
-        SqlError: a syntax error, an unknown option, or more than 1,000 names in FILES.
+        SqlError: a syntax error, an unknown option or value, or more than 1,000 names in FILES.
     """
     words = Words(lex(sql))
     words.expect("COPY", "INTO")
@@ -113,8 +132,7 @@ def parse_copy(sql: str) -> CopyStatement:
         stage, path = stage_reference(words, sql)
     options = dict(words.settings())
     words.end()
-    if unknown := options.keys() - _OPTIONS:
-        raise compilation_error(f"invalid parameter '{min(unknown)}'", 1008, "22023")
+    _check(options)
     made = CopyStatement(table, columns, stage, path, select, options)
     if made.files is not None and len(made.files) > MAX_FILES:
         # Documented as a limit; number and wording of the service's error are not confirmed.

@@ -20,6 +20,7 @@ from snowflake.connector.cursor import SnowflakeCursor
 from sqlglot import Expr, exp
 
 from emulators.snowflake.errors import compilation_error, no_current
+from emulators.snowflake.leftovers import remove_leftovers_at_exit
 from emulators.snowflake.lexer import lex
 from emulators.snowflake.results import Result, affected
 from emulators.snowflake.rewrite import rewrite
@@ -29,6 +30,7 @@ _WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
 _KEPT_RESULTS = 4
 # DuckDB's advice to fakesnow.
 warnings.filterwarnings("ignore", message="Arrow output on a DB-API result")
+remove_leftovers_at_exit()
 
 
 class _RecentResults(dict[str, Any]):

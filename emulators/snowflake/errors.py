@@ -51,6 +51,16 @@ def already_exists(name: str) -> SqlError:
     return compilation_error(f"Object '{name}' already exists.", 2002, "42710")
 
 
+def invalid_parameter(name: str) -> SqlError:
+    """Report a setting that there is not."""
+    return compilation_error(f"invalid parameter '{name}'", 1006, "22023")
+
+
+def invalid_value(name: str, value: str) -> SqlError:
+    """Report a setting that cannot have this value."""
+    return compilation_error(f"invalid value [{value}] for parameter '{name}'", 1008, "22023")
+
+
 def no_current(what: str, command: str) -> SqlError:
     """Report a statement that needs a current database (90105), schema (90106) or warehouse (606)."""
     if what == "warehouse":
@@ -78,6 +88,12 @@ def locked(holder: str, table: str, transaction: int, waiter: str, reason: str) 
         f"Statement '{holder}' has locked table '{table}' in transaction {transaction} "
         f"and this lock has not yet been released.\nYour statement '{waiter}' was aborted because {reason}.",
     )
+
+
+def too_many_statements(count: int) -> SqlError:
+    """Report several statements in one text; nothing of it was run."""
+    text = f"Actual statement count {count} did not match the desired statement count 1."
+    return SqlError(8, "0A000", text)
 
 
 def internal(error: BaseException) -> SqlError:
@@ -122,6 +138,8 @@ def _from_duckdb(error: duckdb.Error) -> SqlError:
         return SqlError(100038, "22018", text)
     if isinstance(error, duckdb.ParserException):
         return compilation_error(text)
+    if "cannot affect the same target row more than once" in text:
+        return SqlError(100090, "42P18", "Duplicate row detected during DML action")
     if isinstance(error, duckdb.InterruptException):
         return SqlError(604, "57014", "SQL execution canceled")
     return internal(error)

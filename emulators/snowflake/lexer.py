@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from emulators.snowflake.errors import SqlError, compilation_error
+from emulators.snowflake.errors import SqlError, compilation_error, invalid_value
 
 _TOKEN = re.compile(
     r"""
@@ -152,9 +152,12 @@ class Words:
             self.expect(")")
             return settings
         items: list[str] = []
-        while not self.accept(")"):
+        if self.accept(")"):
+            return items
+        items.append(self.take().text)
+        while self.accept(","):
             items.append(self.take().text)
-            self.accept(",")
+        self.expect(")")
         return items
 
     def settings(self) -> Iterator[tuple[str, "Value"]]:
@@ -176,6 +179,14 @@ def text_of(value: Value | None, default: str = "") -> str:
     return value if isinstance(value, str) else default
 
 
-def is_true(value: Value | None, *, default: bool = False) -> bool:
-    """A setting as a boolean."""
-    return default if value is None else text_of(value).upper() in {"TRUE", "ON", "1", "YES"}
+def boolean_of(name: str, value: Value | None, *, default: bool = False) -> bool:
+    """A setting as a boolean.
+
+    Raises:
+        SqlError: 001008, for anything but TRUE and FALSE.
+    """
+    if value is None:
+        return default
+    if text_of(value).upper() not in {"TRUE", "FALSE"}:
+        raise invalid_value(name, str(value))
+    return text_of(value).upper() == "TRUE"

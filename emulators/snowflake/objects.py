@@ -1,17 +1,40 @@
 """The account's objects that DuckDB does not know: integrations, stages, file formats, roles, warehouses."""
 
-# ruff: noqa: EM102, TRY003 - what the service says stands where it is said
+# ruff: noqa: EM101 - what the service says stands where it is said
 
 import datetime
 import itertools
 from dataclasses import dataclass, field, replace
 
-from emulators.snowflake.errors import SqlError, compilation_error
-from emulators.snowflake.lexer import Value, is_true, text_of
+from emulators.snowflake.errors import SqlError, invalid_parameter, invalid_value
+from emulators.snowflake.lexer import Value, boolean_of, text_of
 
 IAM_USER_ARN = "arn:aws:iam::123456789001:user/abc1-b-self1234"
 Name = tuple[str, str, str]
 _serial = itertools.count(1)
+
+
+_KINDS = {"CSV", "JSON", "AVRO", "ORC", "PARQUET", "XML"}
+_COMPRESSIONS = {
+    "AUTO", "GZIP", "BZ2", "BROTLI", "ZSTD", "DEFLATE", "RAW_DEFLATE", "LZO", "SNAPPY", "NONE",
+}  # fmt: skip
+_READ_BOOLEANS = {
+    "MULTI_LINE", "STRIP_OUTER_ARRAY", "STRIP_NULL_VALUES", "ALLOW_DUPLICATE", "IGNORE_UTF8_ERRORS",
+    "REPLACE_INVALID_CHARACTERS", "SKIP_BYTE_ORDER_MARK",
+}  # fmt: skip
+_UNREAD_BOOLEANS = {
+    "TRIM_SPACE", "ENABLE_OCTAL", "PARSE_HEADER", "SKIP_BLANK_LINES", "ERROR_ON_COLUMN_COUNT_MISMATCH",
+    "EMPTY_FIELD_AS_NULL", "SNAPPY_COMPRESSION", "BINARY_AS_TEXT", "USE_LOGICAL_TYPE", "PRESERVE_SPACE",
+    "USE_VECTORIZED_SCANNER", "STRIP_OUTER_ELEMENT", "DISABLE_AUTO_CONVERT", "DISABLE_SNOWFLAKE_DATA",
+}  # fmt: skip
+_UNREAD_OF_JSON = {
+    "DATE_FORMAT", "TIME_FORMAT", "TIMESTAMP_FORMAT", "BINARY_FORMAT", "TRIM_SPACE", "NULL_IF",
+    "FILE_EXTENSION", "ENABLE_OCTAL",
+}  # fmt: skip
+_UNREAD = _UNREAD_OF_JSON | {
+    "RECORD_DELIMITER", "FIELD_DELIMITER", "SKIP_HEADER", "ESCAPE", "ESCAPE_UNENCLOSED_FIELD",
+    "FIELD_OPTIONALLY_ENCLOSED_BY", "ENCODING",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,28 +55,26 @@ class FileFormat:
     skip_byte_order_mark: bool = True
 
     def changed(self, settings: dict[str, Value]) -> "FileFormat":
-        """The format with these settings over its own. An unknown setting is an error, as on the service."""
-        booleans = {
-            "MULTI_LINE": "multi_line",
-            "STRIP_OUTER_ARRAY": "strip_outer_array",
-            "STRIP_NULL_VALUES": "strip_null_values",
-            "ALLOW_DUPLICATE": "allow_duplicate",
-            "IGNORE_UTF8_ERRORS": "ignore_utf8_errors",
-            "REPLACE_INVALID_CHARACTERS": "replace_invalid_characters",
-            "SKIP_BYTE_ORDER_MARK": "skip_byte_order_mark",
-        }
-        unread = {"COMMENT", "DATE_FORMAT", "TIME_FORMAT", "TIMESTAMP_FORMAT", "BINARY_FORMAT", "TRIM_SPACE"}
-        unread |= {"NULL_IF", "FILE_EXTENSION", "ENABLE_OCTAL"}
-        made = self
+        """The format with these settings over its own.
+
+        Raises:
+            SqlError: a setting that its type does not have, or a value that the setting cannot have.
+        """
+        kind = text_of(settings.get("TYPE"), self.kind).upper()
+        if kind not in _KINDS:
+            raise invalid_value("TYPE", kind)
+        made = replace(self, kind=kind)
         for key, value in settings.items():
-            if key == "TYPE":
-                made = replace(made, kind=text_of(value).upper())
-            elif key == "COMPRESSION":
+            if key == "COMPRESSION":
                 made = replace(made, compression=text_of(value).upper())
-            elif key in booleans:
-                made = replace(made, **{booleans[key]: is_true(value)})  # type: ignore[arg-type]
-            elif made.kind == "JSON" and key not in unread:
-                raise compilation_error(f"invalid parameter '{key}'", 1008, "22023")
+                if made.compression not in _COMPRESSIONS:
+                    raise invalid_value(key, made.compression)
+            elif key in _READ_BOOLEANS:
+                made = replace(made, **{key.lower(): boolean_of(key, value)})  # type: ignore[arg-type]
+            elif key in _UNREAD_BOOLEANS and (kind != "JSON" or key in _UNREAD_OF_JSON):
+                boolean_of(key, value)
+            elif key not in {"TYPE", "COMMENT"} | (_UNREAD_OF_JSON if kind == "JSON" else _UNREAD):
+                raise invalid_parameter(key)
         return made
 
 

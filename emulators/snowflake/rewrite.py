@@ -63,6 +63,15 @@ def _context(node: Expr, context: Mapping[str, str | None]) -> Expr | None:
     return exp.Null() if value is None else exp.Literal.string(value)
 
 
+def _try_timestamp(node: Expr) -> Expr | None:
+    """TRY_TO_TIMESTAMP without a format, or with AUTO: the service finds out, and so does DuckDB's cast."""
+    if isinstance(node, exp.Anonymous) and node.name.upper() in _TRY_TIMESTAMPS:
+        return exp.TryCast(this=node.expressions[0], to=_timestamp())
+    if isinstance(node, exp.StrToTime) and node.args.get("safe") and node.args["format"].name == "AUTO":
+        return exp.TryCast(this=node.this, to=_timestamp())
+    return None
+
+
 def _cast(node: exp.Cast) -> Expr | None:
     kind = node.to.this
     if kind in _SEMI_STRUCTURED and isinstance(node.this, exp.JSONExtract):
@@ -89,8 +98,8 @@ def rewrite(expression: Expr, context: Mapping[str, str | None], now: datetime.d
         elif isinstance(node, exp.ToChar) and isinstance(node.args.get("format"), exp.Literal):
             pattern = exp.Literal.string(_strftime(node.args["format"].this))
             made = exp.Anonymous(this="STRFTIME", expressions=[node.this, pattern])
-        elif isinstance(node, exp.Anonymous) and node.name.upper() in _TRY_TIMESTAMPS:
-            made = exp.TryCast(this=node.expressions[0], to=_timestamp())
+        elif (moment := _try_timestamp(node)) is not None:
+            made = moment
         elif isinstance(node, exp.CurrentTimestamp) and not isinstance(expression, exp.Create):
             made = _moment(node, now)
         elif isinstance(node, exp.Func):

@@ -15,15 +15,9 @@ from emulators.snowflake.engine import Connection
 from emulators.snowflake.errors import SessionGone, SqlError, as_sql_error, no_current
 from emulators.snowflake.faults import Fault
 from emulators.snowflake.locks import too_many
+from emulators.snowflake.parameters import DEFAULTS
 from emulators.snowflake.results import Result
 from emulators.snowflake.transaction import Transaction
-
-DEFAULTS = {
-    "ABORT_DETACHED_QUERY": "false", "AUTOCOMMIT": "true", "LOCK_TIMEOUT": "43200", "QUERY_TAG": "",
-    "READ_CONSISTENCY_MODE": "SESSION", "STATEMENT_QUEUED_TIMEOUT_IN_SECONDS": "0",
-    "STATEMENT_TIMEOUT_IN_SECONDS": "172800", "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",
-    "TIMEZONE": "America/Los_Angeles", "TRANSACTION_ABORT_ON_ERROR": "false", "USE_CACHED_RESULT": "true",
-}  # fmt: skip
 
 
 class ConnectionLost(Exception):

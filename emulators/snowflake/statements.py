@@ -17,7 +17,7 @@ from emulators.snowflake import (
     command_stage,
 )
 from emulators.snowflake.command import Command, Handler
-from emulators.snowflake.errors import SqlError, missing
+from emulators.snowflake.errors import SqlError, missing, too_many_statements
 from emulators.snowflake.lexer import Words, lex
 from emulators.snowflake.results import Result, status
 from emulators.snowflake.session import Session
@@ -44,9 +44,12 @@ def run_statement(session: Session, sql: str, params: object) -> Result:
     Raises:
         Exception: whatever went wrong; the session translates it.
     """
-    words = Words(lex(sql))
+    tokens = lex(sql)
+    words = Words(tokens)
     if words.next is None:
         raise SqlError(900, "42601", "SQL compilation error:\nEmpty SQL statement.")
+    if (count := 1 + sum(token.word == ";" for token in tokens)) > 1:
+        raise too_many_statements(count)
     verb = _VERBS.get(words.peek(), words.peek())
     open_transaction = session.transaction
     if open_transaction and open_transaction.aborted and verb not in {"COMMIT", "ROLLBACK"}:

@@ -17,7 +17,7 @@ import pytest
 
 from emulators.s3 import S3Emulator
 from emulators.snowflake import SnowflakeEmulator
-from tests.contract.warehouses import Warehouse, live_login, live_s3
+from tests.contract.warehouses import FAILURES, Warehouse, live_login, live_s3
 
 HERE = Path(__file__).parent
 BUCKET = "contract-lake"
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.slow)
     if not _stock(config):
         return
-    strict = pytest.mark.xfail(strict=True, reason="the case says that it fails on fakesnow")
+    strict = pytest.mark.xfail(strict=True, raises=FAILURES, reason="the case says that it fails on fakesnow")
     for item in items:
         case = getattr(item, "function", None)
         if getattr(case, "on_fakesnow", "") == "fails":

@@ -3,6 +3,7 @@
 Source: https://docs.snowflake.com/en/sql-reference/sql/copy-into-table
 """
 
+import datetime
 import json
 
 import pytest
@@ -272,3 +273,116 @@ def test_a_stage_can_have_an_alias_in_the_select(warehouse: Warehouse) -> None:
     warehouse.lines("a.json", 2)
     run(connection, "COPY INTO events (event, source_row) FROM (SELECT t.$1, t.$1:n::NUMBER FROM @lake t)")
     assert run(connection, "SELECT event:n::NUMBER, source_row FROM events ORDER BY 1") == [(1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("ON_ERROR = 'CONTINUE'", "ON_ERROR = 'IGNORE'"),
+        ("ON_ERROR = SKIP_FILE_3", "ON_ERROR = SKIP_FILE_THREE"),
+        ("ON_ERROR = 'SKIP_FILE_3%'", "ON_ERROR = 'CONTINUE_3%'"),
+        ("FORCE = TRUE", "FORCE = MAYBE"),
+        ("PURGE = FALSE", "PURGE = 'PERHAPS'"),
+        ("FORCE = TRUE", "FROCE = TRUE"),
+        ("FILES = ('a.json', 'b.json')", "FILES = ('a.json' 'b.json')"),
+        ("FILES = ('a.json')", "FILES = ()"),
+        (
+            "FILE_FORMAT = (TYPE = JSON STRIP_OUTER_ARRAY = FALSE)",
+            "FILE_FORMAT = (TYPE = JSON STRIP_ALL = FALSE)",
+        ),
+        (
+            "FILE_FORMAT = (TYPE = JSON ALLOW_DUPLICATE = TRUE)",
+            "FILE_FORMAT = (TYPE = JSON ALLOW_DUPLICATE = 2)",
+        ),
+        ("FILE_FORMAT = (TYPE = JSON COMPRESSION = NONE)", "FILE_FORMAT = (TYPE = JSON COMPRESSION = ZIP)"),
+    ],
+)
+@fails_on_fakesnow
+def test_an_option_that_cannot_be_is_refused_and_nothing_is_loaded(
+    warehouse: Warehouse, good: str, bad: str
+) -> None:
+    """Options and their values are checked when the statement is compiled."""
+    connection = warehouse.connect()
+    warehouse.lake(connection)
+    warehouse.lines("a.json", 2)
+    warehouse.lines("b.json", 2)
+    with pytest.raises(DatabaseError, match="SQL compilation error"):
+        copy(connection, options=bad)
+    assert rows(connection) == 0
+    copy(connection, options=good)
+    assert rows(connection) > 0
+
+
+@fails_on_fakesnow
+def test_a_stage_with_an_option_that_cannot_be_is_refused(warehouse: Warehouse) -> None:
+    """CREATE STAGE checks its options, and those of the file format beside it."""
+    connection = warehouse.connect()
+    warehouse.lake(connection)
+    create = f"CREATE STAGE s URL = '{warehouse.url}' STORAGE_INTEGRATION = {warehouse.integration}"
+    for bad in (
+        "COLOUR = 'red'",
+        "FILE_FORMAT = (TYPE = JSON MULTI_LINE = SOMETIMES)",
+        "FILE_FORMAT = (TYPE = YAML)",
+    ):
+        with pytest.raises(DatabaseError, match="SQL compilation error"):
+            run(connection, f"{create} {bad}")
+    run(connection, f"{create} FILE_FORMAT = (TYPE = JSON MULTI_LINE = FALSE) COMMENT = 'red'")
+
+
+@pytest.mark.parametrize(
+    "select",
+    [
+        "ROW_NUMBER() OVER (ORDER BY METADATA$FILE_ROW_NUMBER)",
+        "COUNT(*)",
+        "(SELECT 1)",
+        "$1:n::NUMBER + $2",
+        "METADATA$FILE_COLOUR",
+        "n",
+    ],
+)
+@fails_on_fakesnow
+def test_a_transformation_that_is_no_simple_select_is_refused(warehouse: Warehouse, select: str) -> None:
+    """A COPY reorders, omits and casts columns; it aggregates, joins and sorts nothing.
+
+    https://docs.snowflake.com/en/user-guide/data-load-transform
+    """
+    connection = warehouse.connect()
+    warehouse.lake(connection)
+    warehouse.lines("a.json", 2)
+    with pytest.raises(DatabaseError, match="SQL compilation error"):
+        run(connection, f"COPY INTO events (source_row) FROM (SELECT {select} FROM @lake)")
+    assert rows(connection) == 0
+    run(connection, "COPY INTO events (source_row) FROM (SELECT METADATA$FILE_ROW_NUMBER FROM @lake)")
+    assert rows(connection) == 2
+
+
+@fails_on_fakesnow
+def test_the_start_of_the_scan_is_local_time_without_a_zone_and_the_same_instant_with_one(
+    warehouse: Warehouse,
+) -> None:
+    """METADATA$START_SCAN_TIME is a TIMESTAMP_LTZ: as TIMESTAMP_NTZ it is the session's wall clock.
+
+    https://docs.snowflake.com/en/user-guide/querying-metadata
+    """
+    connection = warehouse.connect()
+    warehouse.lake(connection)
+    warehouse.lines("a.json", 1)
+    run(connection, "CREATE TABLE scans (local TIMESTAMP_NTZ, instant TIMESTAMP_LTZ)")
+    select = "METADATA$START_SCAN_TIME::TIMESTAMP_NTZ, METADATA$START_SCAN_TIME"
+    before = datetime.datetime.now(datetime.UTC)
+    for zone in ("UTC", "America/Los_Angeles"):
+        run(connection, f"ALTER SESSION SET TIMEZONE = '{zone}'")
+        run(connection, f"COPY INTO scans FROM (SELECT {select} FROM @lake) FORCE = TRUE")
+    (utc, early), (angeles, late) = run(connection, "SELECT local, instant FROM scans ORDER BY instant")
+    assert abs(utc.replace(tzinfo=datetime.UTC) - before) < datetime.timedelta(minutes=5)
+    assert datetime.timedelta(hours=6.9) < utc - angeles < datetime.timedelta(hours=8.1)
+    assert abs(late - early) < datetime.timedelta(minutes=5)
+
+
+@fails_on_fakesnow
+def test_a_time_zone_that_there_is_not_is_refused(warehouse: Warehouse) -> None:
+    """TIMEZONE takes a name of the time zone database."""
+    connection = warehouse.connect()
+    with pytest.raises(DatabaseError, match="SQL compilation error"):
+        run(connection, "ALTER SESSION SET TIMEZONE = 'Europe/Atlantis'")
+    run(connection, "ALTER SESSION SET TIMEZONE = 'Europe/Berlin'")

@@ -77,6 +77,8 @@ def test_replacing_an_integration_breaks_its_stages(warehouse: Warehouse) -> Non
     connection = warehouse.connect()
     with _integration(warehouse, connection) as name:
         run(connection, f"CREATE STAGE s URL = '{warehouse.url}' STORAGE_INTEGRATION = {name}")
+        warehouse.lines("a.json")
+        assert len(run(connection, "LIST @s")) == 1
         run(
             connection,
             f"CREATE OR REPLACE STORAGE INTEGRATION {name} TYPE = EXTERNAL_STAGE STORAGE_PROVIDER = 'S3' "

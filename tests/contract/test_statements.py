@@ -45,6 +45,47 @@ def test_merge_counts_inserts_and_updates_with_nulls_as_keys(warehouse: Warehous
 
 
 @fails_on_fakesnow
+def test_a_merge_that_meets_a_row_twice_is_an_error_and_changes_nothing(warehouse: Warehouse) -> None:
+    """100090 (42P18), while ERROR_ON_NONDETERMINISTIC_MERGE is TRUE, the default.
+
+    https://docs.snowflake.com/en/sql-reference/sql/merge#duplicate-join-behavior
+    """
+    connection = warehouse.connect()
+    run(connection, "CREATE TABLE t (n NUMBER(38, 0), v NUMBER(38, 0))")
+    run(connection, "INSERT INTO t VALUES (1, 0)")
+    merge = (
+        "MERGE INTO t USING (SELECT column1 AS n, column2 AS v FROM VALUES {}) AS s ON t.n = s.n "
+        "WHEN MATCHED THEN UPDATE SET v = s.v"
+    )
+    with pytest.raises(DatabaseError, match="Duplicate row detected during DML action") as caught:
+        run(connection, merge.format("(1, 7), (1, 8)"))
+    assert (caught.value.errno, caught.value.sqlstate) == (100090, "42P18")
+    assert run(connection, "SELECT n, v FROM t") == [(1, 0)]
+    run(connection, merge.format("(1, 7), (2, 8)"))
+    assert run(connection, "SELECT n, v FROM t") == [(1, 7)]
+
+
+@fails_on_fakesnow
+def test_two_statements_in_one_text_are_refused_and_none_is_run(warehouse: Warehouse) -> None:
+    """000008 (0A000); a semicolon at the end, or in a string, separates nothing.
+
+    https://docs.snowflake.com/en/developer-guide/sql-api/submitting-multiple-statements
+    """
+    connection = warehouse.connect()
+    run(connection, "CREATE TABLE t (text VARCHAR)")
+    for two in (
+        "INSERT INTO t VALUES ('a'); INSERT INTO t VALUES ('b')",
+        "BEGIN; COMMIT",
+        "SELECT 1; SELECT 2;",
+    ):
+        with pytest.raises(DatabaseError, match="statement count 2 did not match the desired") as caught:
+            run(connection, two)
+        assert (caught.value.errno, caught.value.sqlstate) == (8, "0A000")
+    run(connection, "INSERT INTO t VALUES ('a;b');")
+    assert run(connection, "SELECT text FROM t") == [("a;b",)]
+
+
+@fails_on_fakesnow
 def test_create_table_as_select_if_not_exists_leaves_the_one_row(warehouse: Warehouse) -> None:
     """Said again, it changes nothing: one row, and its first column still refuses NULL."""
     connection = warehouse.connect()
@@ -126,6 +167,20 @@ def test_session_settings_are_kept(warehouse: Warehouse) -> None:
         "amplitude",
         "true",
     )
+
+
+@fails_on_fakesnow
+def test_a_parameter_that_there_is_not_is_refused(warehouse: Warehouse) -> None:
+    """A misspelt name changes nothing and is told as invalid.
+
+    https://docs.snowflake.com/en/sql-reference/sql/alter-session
+    """
+    connection = warehouse.connect()
+    for statement in ("SET LOCK_TIMEOUTS = 77", "UNSET LOCK_TIMEOUTS"):
+        with pytest.raises(DatabaseError, match="invalid parameter 'LOCK_TIMEOUTS'"):
+            run(connection, f"ALTER SESSION {statement}")
+    run(connection, "ALTER SESSION SET ROWS_PER_RESULTSET = 77")
+    run(connection, "ALTER SESSION UNSET ROWS_PER_RESULTSET")
 
 
 @fails_on_fakesnow

@@ -3,6 +3,7 @@
 Source: https://docs.snowflake.com/en/sql-reference/transactions
 """
 
+import contextlib
 import threading
 import time
 
@@ -93,6 +94,25 @@ def test_transaction_abort_on_error_undoes_everything(warehouse: Warehouse) -> N
 
 
 @fails_on_fakesnow
+def test_an_aborted_transaction_commits_nothing(warehouse: Warehouse) -> None:
+    """COMMIT closes a transaction that TRANSACTION_ABORT_ON_ERROR has aborted; nothing of it stays.
+
+    Whether it answers with an error is not documented.
+
+    https://docs.snowflake.com/en/sql-reference/parameters#transaction-abort-on-error
+    """
+    connection = warehouse.connect(TRANSACTION_ABORT_ON_ERROR=True)
+    run(connection, "CREATE TABLE t (n NUMBER(38, 0) NOT NULL)")
+    run(connection, "BEGIN")
+    run(connection, "INSERT INTO t SELECT 1")
+    with pytest.raises(DatabaseError):
+        run(connection, "INSERT INTO t SELECT NULL")
+    with contextlib.suppress(DatabaseError):
+        run(connection, "COMMIT")
+    assert rows(warehouse.connect(), "t") == 0
+
+
+@fails_on_fakesnow
 def test_ddl_commits_an_open_transaction(warehouse: Warehouse) -> None:
     """A DDL statement first commits what is open: ROLLBACK then finds nothing to undo."""
     connection = warehouse.connect()
@@ -142,7 +162,7 @@ def test_each_statement_reads_what_is_committed_when_it_starts(warehouse: Wareho
 def test_an_update_waits_for_the_lock_and_builds_on_what_was_committed(warehouse: Warehouse) -> None:
     """A second UPDATE of a table waits until the first one's transaction ends, and then sees its result."""
     first, second = warehouse.connect(), warehouse.connect(LOCK_TIMEOUT=60)
-    run(first, "CREATE TABLE load_lock AS SELECT 0 AS generation")
+    run(first, "CREATE TABLE load_lock AS SELECT 0::NUMBER(38, 0) AS generation")
     run(first, "BEGIN")
     run(first, "UPDATE load_lock SET generation = generation + 1")
     run(second, "BEGIN")
@@ -161,7 +181,7 @@ def test_an_update_waits_for_the_lock_and_builds_on_what_was_committed(warehouse
 def test_a_lock_that_is_not_freed_in_time_is_an_error(warehouse: Warehouse) -> None:
     """LOCK_TIMEOUT, in seconds, ends the wait with an error that names the table; the other may go on."""
     first, second = warehouse.connect(), warehouse.connect(LOCK_TIMEOUT=1)
-    run(first, "CREATE TABLE load_lock AS SELECT 0 AS generation")
+    run(first, "CREATE TABLE load_lock AS SELECT 0::NUMBER(38, 0) AS generation")
     run(first, "BEGIN")
     run(first, "UPDATE load_lock SET generation = 1")
     with pytest.raises(DatabaseError, match=r"has locked table 'LOAD_LOCK' in transaction \d+") as caught:
@@ -175,7 +195,7 @@ def test_a_lock_that_is_not_freed_in_time_is_an_error(warehouse: Warehouse) -> N
 def test_a_closed_session_gives_its_lock_back(warehouse: Warehouse) -> None:
     """Ending a session rolls back its transaction."""
     first, second = warehouse.connect(), warehouse.connect(LOCK_TIMEOUT=30)
-    run(first, "CREATE TABLE load_lock AS SELECT 0 AS generation")
+    run(first, "CREATE TABLE load_lock AS SELECT 0::NUMBER(38, 0) AS generation")
     run(first, "BEGIN")
     run(first, "UPDATE load_lock SET generation = 1")
     first.close()

@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import boto3
+import pytest
 import snowflake.connector
 from snowflake.connector import SnowflakeConnection
+from snowflake.connector.errors import Error
 
 Case = TypeVar("Case", bound=Callable[..., Any])
+#: How a case fails when a warehouse refuses or answers wrongly; a slip in the case itself is neither.
+FAILURES = (Error, AssertionError, pytest.fail.Exception)
 _JSON = "TYPE = JSON MULTI_LINE = FALSE ALLOW_DUPLICATE = TRUE"
 
 

@@ -38,7 +38,7 @@ def running(*flags: str, **environment: str) -> Iterator[tuple[subprocess.Popen[
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_listens_says_where_and_stops_cleanly(sign: signal.Signals) -> None:
     with running("--now", "2025-12-24T12:00:00Z", AMP_API_KEY="key", AMP_SECRET_KEY="secret") as (
         process,

@@ -248,7 +248,7 @@ def start(*flags: str) -> tuple[subprocess.Popen[str], str]:
     return process, process.stdout.readline()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_process_cleanly(number: signal.Signals) -> None:
     process, line = start()
     assert line.startswith("listening on http://127.0.0.1:")

@@ -6,15 +6,19 @@ import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from emulators.s3 import S3Emulator
 from emulators.s3.errors import S3Error
 from emulators.s3.policy import BucketPolicy
+from infra.policies import bucket_policy
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +69,36 @@ def test_a_wrong_secret_is_refused(s3: S3Emulator) -> None:
     with pytest.raises(ClientError) as error:
         s3.client(aws_secret_access_key="wrong").list_objects_v2(Bucket="lake")
     assert code_of(error) == ("SignatureDoesNotMatch", 403)
+
+
+def signed_for(s3: S3Emulator, region: str) -> Request:
+    url = f"{s3.url}/lake?list-type=2"
+    request = AWSRequest("GET", url)
+    S3SigV4Auth(Credentials(s3.access_key, s3.secret_key), "s3", region).add_auth(request)
+    return Request(url, headers=dict(request.headers))
+
+
+def test_a_signature_for_another_region_is_refused_and_the_right_one_named(s3: S3Emulator) -> None:
+    with pytest.raises(HTTPError) as error:
+        urlopen(signed_for(s3, "us-east-1"), timeout=5)
+    told = error.value.read()
+    assert error.value.code == 400
+    assert b"<Code>AuthorizationHeaderMalformed</Code>" in told
+    assert b"<Region>eu-west-1</Region>" in told
+    assert urlopen(signed_for(s3, "eu-west-1"), timeout=5).status == 200
+
+
+@pytest.mark.parametrize("operation", ["head_bucket", "list_objects_v2"])
+def test_boto3_asks_again_in_the_region_that_the_refusal_names(s3: S3Emulator, operation: str) -> None:
+    astray = s3.client(region_name="us-east-1")
+    for _ in range(2):
+        getattr(astray, operation)(Bucket="lake")
+    assert [request.status for request in s3.requests] == [400, 200, 200]  # the second time it knows
+
+
+def test_sts_and_iam_take_a_signature_for_their_own_region(s3: S3Emulator) -> None:
+    assert s3.client("sts", region_name="us-east-1").get_caller_identity()["Account"] == s3.account
+    assert s3.client("iam", region_name="us-east-1").list_roles()["Roles"] == []
 
 
 def test_an_unsigned_request_is_refused(s3: S3Emulator) -> None:
@@ -163,6 +197,56 @@ def test_without_headers_the_default_encryption_of_the_bucket_is_taken(s3: S3Emu
         KEY,
         True,
     )
+
+
+KMS_BY_DEFAULT = {
+    "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}}]
+}
+
+
+def test_aws_kms_without_a_key_is_the_managed_key_and_not_the_bucket_s(s3: S3Emulator) -> None:
+    client = s3.client()
+    client.put_bucket_encryption(Bucket="lake", ServerSideEncryptionConfiguration=KMS_BY_DEFAULT)
+    client.put_object(Bucket="lake", Key="a", Body=b"x", ServerSideEncryption="aws:kms")
+    begun = client.create_multipart_upload(Bucket="lake", Key="b", ServerSideEncryption="aws:kms")
+    managed = f"arn:aws:kms:eu-west-1:{s3.account}:alias/aws/s3"
+    assert client.head_object(Bucket="lake", Key="a")["SSEKMSKeyId"] == managed
+    assert begun["SSEKMSKeyId"] == managed
+    client.put_object(Bucket="lake", Key="c", Body=b"x")
+    assert client.head_object(Bucket="lake", Key="c")["SSEKMSKeyId"] == KEY
+    client.put_object(Bucket="lake", Key="d", Body=b"x", ServerSideEncryption="AES256")
+    assert "SSEKMSKeyId" not in client.head_object(Bucket="lake", Key="d")
+
+
+def test_the_lake_s_policy_denies_the_managed_key_and_lets_the_default_through(s3: S3Emulator) -> None:
+    client = s3.client()
+    key = new_key(s3)
+    client.put_bucket_policy(Bucket="lake", Policy=json.dumps(bucket_policy("lake", key)))
+    client.put_object(Bucket="lake", Key="a", Body=b"x")
+    client.put_object(Bucket="lake", Key="b", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    for operation, more in (("put_object", {"Body": b"x"}), ("create_multipart_upload", {})):
+        with pytest.raises(ClientError) as error:
+            getattr(client, operation)(Bucket="lake", Key="c", ServerSideEncryption="aws:kms", **more)
+        assert code_of(error) == ("AccessDenied", 403)
+
+
+def new_key(s3: S3Emulator) -> str:
+    return str(s3.client("kms").create_key()["KeyMetadata"]["Arn"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ServerSideEncryption": "aws:kmz"},
+        {"SSEKMSKeyId": KEY},
+        {"ServerSideEncryption": "AES256", "SSEKMSKeyId": KEY},
+    ],
+)
+def test_an_encryption_that_s3_does_not_know_is_refused(s3: S3Emulator, wrong: dict[str, str]) -> None:
+    with pytest.raises(ClientError) as error:
+        s3.client().put_object(Bucket="lake", Key="a", Body=b"x", **wrong)
+    assert code_of(error) == ("InvalidArgument", 400)
+    assert s3.client().list_objects_v2(Bucket="lake")["KeyCount"] == 0
 
 
 def test_a_policy_is_read_back_and_deleted(s3: S3Emulator) -> None:

@@ -102,7 +102,8 @@ def test_a_key_pair_lets_its_user_in_and_nobody_else() -> None:
 def test_two_emulators_share_nothing(emulator: SnowflakeEmulator) -> None:
     with SnowflakeEmulator() as other:
         assert other.port != emulator.port
-        with pytest.raises(DatabaseError), _connect(other) as connection:
+        assert _run(_connect(emulator), "SELECT * FROM house.room.t") == []
+        with _connect(other) as connection, pytest.raises(DatabaseError, match="does not exist"):
             _run(connection, "SELECT * FROM house.room.t")
 
 

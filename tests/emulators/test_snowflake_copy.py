@@ -110,6 +110,56 @@ def test_a_copy_survives_a_later_failure_in_its_transaction(
     assert _run(connection, "SELECT COUNT(*), MAX(generation) FROM events_raw, load_lock") == [(1, 1)]
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "DISTINCT $1:uuid",
+        "CURRENT_TIMESTAMP",
+        "CURRENT_TIMESTAMP()",
+        "SYSDATE()::VARCHAR",
+        "UUID_STRING()",
+        "CURRENT_USER()",
+        "$1:uuid || CURRENT_USER",
+        "COALESCE($1:uuid, '?')",
+        "*",
+    ],
+)
+def test_a_transformation_that_is_not_promised_is_refused(
+    lake: S3Emulator, connection: SnowflakeConnection, expression: str
+) -> None:
+    _put(lake, '{"uuid":"a"}\n')
+    with pytest.raises(DatabaseError, match=r"within a COPY|only supports simple SELECT"):
+        _transform(connection, expression)
+    assert _transform(connection, "$1:uuid") == [("a",)]
+
+
+@pytest.mark.parametrize(
+    ("expression", "made"),
+    [
+        ("UPPER($1:uuid::VARCHAR(10))", "A"),
+        ("NVL($1:missing::VARCHAR, '?')", "?"),
+        ("CASE WHEN ($1:n = 1) THEN ('one') ELSE ('more') END", "one"),
+        ("IFF($1:n IN (1, 2), 'few', 'many')", "few"),
+        ("$1:current_user::VARCHAR || SUBSTR(METADATA$FILENAME, 1, 3)", "meamp"),
+        ("CAST($1:n AS NUMBER(38, 0))::VARCHAR", "1"),
+        ("TRY_CAST($1:uuid::VARCHAR AS NUMBER(38, 0))::VARCHAR", None),
+        ("TO_TIMESTAMP_NTZ($1:at::VARCHAR)::VARCHAR", "2025-12-23 19:00:00"),
+        ("t.$1:uuid", "a"),
+    ],
+)
+def test_a_documented_transformation_runs(
+    lake: S3Emulator, connection: SnowflakeConnection, expression: str, made: str | None
+) -> None:
+    _put(lake, '{"uuid":"a","n":1,"current_user":"me","at":"2025-12-23 19:00:00"}\n')
+    assert _transform(connection, expression) == [(made,)]
+
+
+def _transform(connection: SnowflakeConnection, expression: str) -> list[Any]:
+    _run(connection, "CREATE OR REPLACE TABLE made (text VARCHAR)")
+    _run(connection, f"COPY INTO made FROM (SELECT {expression} FROM @amplitude_lake t) FILES = ('{FILE}')")
+    return _run(connection, "SELECT text FROM made")
+
+
 def test_a_row_of_sixteen_megabytes_passes(lake: S3Emulator, connection: SnowflakeConnection) -> None:
     text = "x" * (16 * 1024 * 1024 - 100)
     _put(lake, json.dumps({"uuid": "big", "text": text}) + "\n")

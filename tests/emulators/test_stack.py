@@ -110,6 +110,15 @@ def test_the_environment_is_whole_and_its_key_is_private(stack: EmbeddedStack) -
     assert key.stat().st_mode & 0o777 == 0o600
 
 
+def test_no_secret_stands_on_a_command_line(stack: EmbeddedStack) -> None:
+    pids = [str(pid) for pid in stack.processes.values()]
+    shown = subprocess.run(
+        ["ps", "-ww", "-o", "args=", "-p", ",".join(pids)], capture_output=True, text=True, check=True
+    ).stdout
+    assert shown.count("-m emulators.") == len(pids)
+    assert [name for name in ("AMP_SECRET_KEY", "AWS_SECRET_KEY") if stack.environment[name] in shown] == []
+
+
 def test_amplitude_answers_with_its_key_only(stack: EmbeddedStack) -> None:
     values = stack.environment
     url = f"{values['AMP_BASE_URL']}/api/2/export"
@@ -132,6 +141,7 @@ def test_the_bucket_is_that_of_a_real_lake(stack: EmbeddedStack) -> None:
     )
     for other in (
         {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "another"},
+        {"ServerSideEncryption": "aws:kms"},  # the account's managed key
         {"ServerSideEncryption": "AES256"},
     ):
         with pytest.raises(ClientError, match="AccessDenied"):
@@ -195,9 +205,7 @@ def start(folder: Path, *flags: str) -> subprocess.Popen[str]:
 
 
 def children_of(pid: int) -> list[int]:
-    listed = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
-    )
+    listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
     return [int(word) for word in listed.stdout.split()]
 
 

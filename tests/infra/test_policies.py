@@ -77,7 +77,7 @@ def test_what_comes_without_tls_is_denied() -> None:
     [
         ({}, False),
         ({NAME: "aws:kms", f"{NAME}-aws-kms-key-id": KEY}, False),
-        ({NAME: "aws:kms"}, False),
+        ({NAME: "aws:kms"}, True),  # the account's managed key
         ({NAME: "aws:kms", f"{NAME}-aws-kms-key-id": f"{KEY}0"}, True),
         ({NAME: "AES256"}, True),
     ],
@@ -85,6 +85,14 @@ def test_what_comes_without_tls_is_denied() -> None:
 def test_another_key_is_denied_and_the_default_is_let_through(context: dict[str, str], denied: bool) -> None:
     assert denies("s3:PutObject", context) is denied
     assert not denies("s3:PutObject", context, key=None)
+
+
+def test_without_its_statement_the_managed_key_would_be_let_through() -> None:
+    policy = bucket_policy("lake", KEY)
+    policy["Statement"] = [one for one in policy["Statement"] if one["Sid"] != "DenyAwsManagedKey"]
+    judge = BucketPolicy.parse(json.dumps(policy).encode())
+    context = {"aws:securetransport": "true", NAME: "aws:kms"}
+    assert not judge.denies("s3:PutObject", "arn:aws:s3:::lake/a", context)
 
 
 def test_if_exists_alone_would_deny_the_default_as_well() -> None:
