@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 from urllib.parse import urlsplit
 
 from prefect.blocks.abstract import CredentialsBlock
 from pydantic import Field, SecretStr, field_validator
 
-from blocks.environment import is_endpoint
 from core.amplitude.answers import BASE_URLS
 from core.amplitude.client import ExportClient
+
+
+def is_endpoint(text: str) -> bool:
+    """Whether a text is the address of a service: scheme, host and perhaps a port, and no password."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    return (
+        parts.scheme in {"http", "https"}
+        and bool(host)
+        and "@" not in parts.netloc
+        and not re.search(r"\s", host)
+    )
 
 
 class AmplitudeCredentials(CredentialsBlock):

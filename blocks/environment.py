@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from dotenv import dotenv_values
 
+from blocks.amplitude import is_endpoint
 from core.errors import InvalidInput
 
-_AMPLITUDE = ("AMP_API_KEY", "AMP_SECRET_KEY")
 _SNOWFLAKE = (
     "SNOWFLAKE_ACCOUNT",
     "SNOWFLAKE_USER",
@@ -26,12 +25,13 @@ _SNOWFLAKE = (
     "SNOWFLAKE_DATABASE",
     "SNOWFLAKE_SCHEMA",
 )
-_SNOWFLAKE_KEYS = (
-    "SNOWFLAKE_PRIVATE_KEY",
-    "SNOWFLAKE_PRIVATE_KEY_PATH",
-    "SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER",
-)
+_LOGINS = ("SNOWFLAKE_PRIVATE_KEY", "SNOWFLAKE_PRIVATE_KEY_PATH", "SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER")
 _CLOUDS = ("aws", "azure", "gcp")
+
+_BUCKET = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_FOLDER = r"[A-Za-z0-9!_.()=+@:,-]+"
+_PREFIX = re.compile(rf"{_FOLDER}(/{_FOLDER})*")
+_KMS_KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+")
 
 
 def read_environment(env_file: Path) -> dict[str, str]:
@@ -119,27 +119,19 @@ class _Reader:
         return value
 
 
-def is_endpoint(text: str) -> bool:
-    """Whether a text is the address of a service: scheme, host and perhaps a port, and no password."""
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        return False
-    host = parts.hostname or ""
-    return (
-        parts.scheme in {"http", "https"}
-        and bool(host)
-        and "@" not in parts.netloc
-        and not re.search(r"\s", host)
-    )
-
-
-def settings_from(variables: Mapping[str, str], *, only_amplitude: bool = False) -> Settings:
+def settings_from(
+    variables: Mapping[str, str],
+    *,
+    only_amplitude: bool = False,
+    others: Sequence[str] = (),
+    if_missing: str = "",
+) -> Settings:
     """Make settings of variables.
 
     Args:
         only_amplitude: Leave out lake and warehouse: enough for an extract to a local folder.
+        others: Problems found elsewhere, to be told along with those of the variables.
+        if_missing: A last line, for when variables are missing.
 
     Raises:
         InvalidInput: Variables are missing or contradict each other; all of them are named. Permanent.
@@ -163,37 +155,50 @@ def settings_from(variables: Mapping[str, str], *, only_amplitude: bool = False)
         reader.problems.append(
             "AWS_ACCESS_KEY and AWS_SECRET_KEY belong together: set both, or neither for a role."
         )
-    if reader.problems:
-        raise InvalidInput(
-            "The blocks cannot be registered:\n" + "\n".join(f"  - {line}" for line in reader.problems)
-        )
+    if not only_amplitude:
+        reader.problems += _problems_of_the_lake(settings)
+    if problems := [*reader.problems, *others]:
+        hint = [if_missing] if if_missing and any(" is missing: " in line for line in problems) else []
+        lines = ["The blocks cannot be registered:", *(f"  - {line}" for line in problems), *hint]
+        raise InvalidInput("\n".join(lines))
     return settings
+
+
+def _problems_of_the_lake(settings: Settings) -> list[str]:
+    """What AWS would refuse hours later, in the middle of a run, or a policy would read otherwise."""
+    found = []
+    if settings.bucket and not _BUCKET.fullmatch(settings.bucket):
+        rule = "3 to 63 lower-case letters, digits, dots and hyphens"
+        found.append(f"BUCKET_NAME must be a bucket's name, {rule}, not {settings.bucket[:80]!r}.")
+    if settings.prefix and not _PREFIX.fullmatch(settings.prefix):
+        rule = "folders of letters, digits and !_.()=+@:,- with a slash between them"
+        why = "it stands in policies and in the stage's URL"
+        found.append(f"BUCKET_PREFIX must be {rule}, for {why}, not {settings.prefix[:80]!r}.")
+    if settings.kms_key_id and not _KMS_KEY.fullmatch(settings.kms_key_id):
+        rule = "the key's own ARN, arn:aws:kms:<region>:<account>:key/<id>"
+        found.append(f"KMS_KEY_ID must be {rule}; the bucket policy compares it, so an alias will not do.")
+    return found
 
 
 def _snowflake(reader: _Reader) -> SnowflakeSettings | None:
     """The warehouse's settings; None if no variable speaks of one."""
-    known = (
-        "SNOWFLAKE_HOST",
-        "SNOWFLAKE_PORT",
-        "SNOWFLAKE_PROTOCOL",
-        *_SNOWFLAKE,
-        *_SNOWFLAKE_KEYS,
-        "SNOWFLAKE_ROLE",
-        "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE",
-        "SNOWFLAKE_PASSWORD",
-    )
-    if not any(reader.get(name) for name in known):
+    optional = ("SNOWFLAKE_ROLE", "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE", "SNOWFLAKE_PASSWORD")
+    endpoint = ("SNOWFLAKE_HOST", "SNOWFLAKE_PORT", "SNOWFLAKE_PROTOCOL")
+    if not any(reader.get(name) for name in (*_SNOWFLAKE, *_LOGINS, *optional, *endpoint)):
         return None
     values = {name: reader.need(name, "the warehouse is set up in part") for name in _SNOWFLAKE}
-    given = [name for name in _SNOWFLAKE_KEYS if reader.get(name)]
+    given = [name for name in _LOGINS if reader.get(name)]
     if len(given) != 1:
         found = f"{' and '.join(given)} contradict each other" if given else "there is no key to log in with"
         password = " Passwords no longer log a service user in." if reader.get("SNOWFLAKE_PASSWORD") else ""
-        reader.problems.append(f"{found}: set exactly one of {', '.join(_SNOWFLAKE_KEYS)}.{password}")
+        reader.problems.append(f"{found}: set exactly one of {', '.join(_LOGINS)}.{password}")
     port = reader.get("SNOWFLAKE_PORT")
     if port is not None and not (port.isdecimal() and 0 < int(port) < 1 << 16):
         reader.problems.append(f"SNOWFLAKE_PORT must be a port number, not {port[:20]!r}.")
         port = None
+    if re.search(r"\.snowflakecomputing\.|/", values["SNOWFLAKE_ACCOUNT"], re.IGNORECASE):
+        rule = "<organization>-<account>, without .snowflakecomputing.com"
+        reader.problems.append(f"SNOWFLAKE_ACCOUNT must be {rule}, not {values['SNOWFLAKE_ACCOUNT'][:80]!r}.")
     return SnowflakeSettings(
         account=values["SNOWFLAKE_ACCOUNT"],
         user=values["SNOWFLAKE_USER"],

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import httpx
 from prefect.blocks.core import Block
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from prefect_aws.client_parameters import AwsClientParameters
 from prefect_aws.credentials import AwsCredentials
@@ -29,7 +31,7 @@ from core.errors import InvalidInput
 
 
 def register(settings: Settings, name: str, tuning: Mapping[str, object] | None = None) -> list[str]:
-    """Save the blocks under ``name``. Returns a line for each, without any secret.
+    """Save the blocks under ``name``. Returns a line for each, without any secret, and one for the tuning.
 
     An existing pipeline's tuning is kept, where it leads to is replaced.
 
@@ -79,70 +81,124 @@ def register(settings: Settings, name: str, tuning: Mapping[str, object] | None 
         snowflake_port=settings.snowflake.port if settings.snowflake else None,
         snowflake_protocol=settings.snowflake.protocol if settings.snowflake else None,
     )
-    way = (
-        "Amplitude → S3 → Snowflake"
-        if connector
-        else "Amplitude → S3; no SNOWFLAKE_ variables: it ends there"
-    )
-    return _saved([*made, (pipeline, way)], name)
+    way = f"Amplitude → S3{' → Snowflake' if connector else '; no SNOWFLAKE_ variables: it ends there'}"
+    default = _defaults()
+    values = {field: getattr(pipeline, field) for field in sorted(_TUNABLE)}
+    tuned = [f"{field}={value}" for field, value in values.items() if value != getattr(default, field)]
+    return _saved([*made, (pipeline, way)], name) + ([f"tuned: {', '.join(tuned)}"] if tuned else [])
 
 
 def _saved(made: Sequence[tuple[Block, str]], name: str) -> list[str]:
     """Save blocks that are all known to be valid, children first."""
-    for block, _ in made:
+    lines = []
+    for block, what in made:
+        slug = block.get_block_type_slug()
+        done = "replaced" if _is_there(slug, name) else "saved"
         block.save(name, overwrite=True)
-    return [f"{block.get_block_type_slug()}/{name}: {what}" for block, what in made]
+        lines.append(f"{done} {slug}/{name}: {what}")
+    return lines
+
+
+def _is_there(slug: str, name: str) -> bool:
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_block_document_by_name(name=name, block_type_slug=slug, include_secrets=False)
+        except ObjectNotFound:
+            return False
+    return True
 
 
 def _snowflake_credentials(settings: SnowflakeSettings) -> SnowflakeCredentials:
-    if settings.workload_identity_provider:
-        return SnowflakeCredentials(
-            account=settings.account,
-            user=settings.user,
-            role=settings.role,
-            authenticator="workload_identity",
-            workload_identity_provider=settings.workload_identity_provider,
-        )
-    passphrase = settings.private_key_passphrase
+    """A login by private key, or by the machine's own identity."""
+    key, passphrase = settings.private_key, settings.private_key_passphrase
     return SnowflakeCredentials(
         account=settings.account,
         user=settings.user,
         role=settings.role,
-        authenticator="snowflake_jwt",
-        private_key=SecretBytes((settings.private_key or "").encode()),
-        private_key_passphrase=SecretStr(passphrase) if passphrase else None,
+        authenticator="snowflake_jwt" if key else "workload_identity",
+        private_key=SecretBytes(key.encode()) if key else None,
+        private_key_passphrase=SecretStr(passphrase) if key and passphrase else None,
+        workload_identity_provider=settings.workload_identity_provider,
     )
 
 
-_REPLACED = {
-    "amplitude",
-    "bucket",
-    "warehouse",
-    "kms_key_id",
-    "snowflake_host",
-    "snowflake_port",
-    "snowflake_protocol",
+#: What registering gives a pipeline anew each time; the rest of it is tuning.
+_ENDPOINT = {"snowflake_host", "snowflake_port", "snowflake_protocol"}
+_REPLACED = {"amplitude", "bucket", "warehouse", "kms_key_id"} | _ENDPOINT
+_TUNABLE = AmplitudePipeline.model_fields.keys() - _REPLACED
+
+#: How Prefect's plain RuntimeErrors and ValueErrors begin, and what helps.
+_PREFECT_ERRORS = {
+    "Failed to reach API at ": "Check PREFECT_API_URL, and whether the Prefect server is running.",
+    "Found incompatible versions": "Check PREFECT_API_URL, and which Prefect its server runs.",
+    "Timed out while attempting to connect to ephemeral": "Run this again: the machine may have been busy.",
+    "No Prefect API URL provided": "Set PREFECT_API_URL.",
 }
 
 
 def _kept_tuning(name: str) -> dict[str, object]:
+    """What the pipeline of that name is tuned to; nothing if there is none, or none that can be read."""
     try:
         held = AmplitudePipeline.load(name)
-    except (ValueError, RuntimeError):  # no such block yet, or one that another release wrote
+    except ValueError as error:
+        if isinstance(error.__cause__, ObjectNotFound):
+            return {}
+        raise
+    except RuntimeError as error:
+        if not isinstance(error.__cause__, ValidationError):
+            raise
+        what = f"amplitude-pipeline/{name} does not fit this release"
+        sys.stderr.write(f"{what}: its tuning is lost, and the defaults take its place.\n")
         return {}
-    tuning = set(AmplitudePipeline.model_fields) - _REPLACED
-    return {field: getattr(held, field) for field in tuning}
+    return {field: getattr(held, field) for field in _TUNABLE}
 
 
-def _tuning(texts: Sequence[str]) -> dict[str, object]:
-    """``--set`` arguments as fields of the pipeline; pydantic makes numbers of texts."""
-    pairs = dict(text.partition("=")[::2] for text in texts)
-    unknown = sorted(pairs.keys() - (AmplitudePipeline.model_fields.keys() - _REPLACED))
-    if unknown:
-        known = ", ".join(sorted(AmplitudePipeline.model_fields.keys() - _REPLACED))
-        msg = f"There is no setting {', '.join(unknown)}. Those that --set takes are: {known}."
-        raise InvalidInput(msg)
-    return dict(pairs)
+def _defaults() -> AmplitudePipeline:
+    """A pipeline without its blocks."""
+    return AmplitudePipeline.model_construct()  # type: ignore[call-arg]
+
+
+def _tuning(texts: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+    """``--set`` arguments as values of the pipeline's fields, and what is wrong with them. Asks no server."""
+    values: dict[str, object] = {}
+    problems = []
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not name or not sign:
+            problems.append(f"--set takes NAME=VALUE, not {text[:80]!r}.")
+        elif name not in _TUNABLE:
+            known = ", ".join(sorted(_TUNABLE))
+            problems.append(f"There is no setting {name[:80]}. Those that --set takes are: {known}.")
+        else:
+            try:
+                judge = AmplitudePipeline.__pydantic_validator__
+                values[name] = getattr(judge.validate_assignment(_defaults(), name, value), name)
+            except ValidationError as error:
+                problems += [f"--set {name}: {one['msg']}." for one in error.errors(include_input=False)]
+    return values, problems
+
+
+def _server() -> str:
+    """The Prefect server that is current, without a password that its address may hold."""
+    current = get_current_settings()
+    if current.api.url:
+        return re.sub(r"//[^/]*@", "//", current.api.url)
+    return f"temporary, on the local database of this user in {current.home} (PREFECT_HOME)"
+
+
+def _told(error: Exception) -> str | None:
+    """What went wrong between here and Prefect, in one sentence; None for any other error."""
+    cause = error if isinstance(error, httpx.HTTPError) else error.__cause__
+    if isinstance(cause, httpx.HTTPStatusError):
+        status = cause.response.status_code
+        remedy = "PREFECT_API_KEY or PREFECT_API_AUTH_STRING" if status in {401, 403} else "its log"
+        return f"The Prefect server ({_server()}) answered {status}: check {remedy}, and PREFECT_API_URL."
+    if isinstance(cause, httpx.HTTPError):
+        what, remedy = f"cannot be reached ({type(cause).__name__})", "check PREFECT_API_URL"
+        return f"The Prefect server ({_server()}) {what}: {remedy}, and whether it is running."
+    text = str(error).partition(". ")[0].rstrip(".")  # what follows may be a server's whole output
+    remedies = [f"{text}. {remedy}" for begin, remedy in _PREFECT_ERRORS.items() if text.startswith(begin)]
+    return remedies[0] if remedies else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -151,41 +207,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m blocks.register", description="Turn .env into Prefect blocks."
     )
     parser.add_argument("--name", default="amplitude", help="name of the blocks (default: amplitude)")
+    parser.add_argument("--env-file", type=Path, default=Path(".env"), help="variables (default: .env)")
+    parser.add_argument("--only", choices=["amplitude"], help="the credentials alone, for flows.extract")
     parser.add_argument(
-        "--env-file", type=Path, default=Path(".env"), help="variables to read (default: .env)"
-    )
-    parser.add_argument(
-        "--only", choices=["amplitude"], help="save the Amplitude credentials only: enough for flows.extract"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="SETTING=VALUE",
-        help="tune the pipeline, such as window_hours=12",
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="tune the pipeline: window_hours=12"
     )
     options = parser.parse_args(arguments)
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", options.name):
         parser.error(f"--name takes lower-case letters, digits and dashes, not {options.name!r}")
+    if options.only and options.set:
+        parser.error("--only amplitude saves no pipeline, so there is nothing that --set could tune")
+    tuning, problems = _tuning(options.set)
     try:
-        variables = read_environment(options.env_file)
-        settings = settings_from(variables, only_amplitude=options.only == "amplitude")
-        lines = register(settings, options.name, _tuning(options.set))
+        settings = settings_from(
+            read_environment(options.env_file),
+            only_amplitude=options.only == "amplitude",
+            others=problems,
+            if_missing="" if options.env_file.exists() else "There is no .env here: cp .env.example .env",
+        )
+        sys.stdout.write(f"Prefect server: {_server()}\n")
+        sys.stdout.flush()  # what follows may take a while
+        with get_client(sync_client=True) as client:
+            client.raise_for_api_version_mismatch()
+        lines = register(settings, options.name, tuning)
     except InvalidInput as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except ValidationError as error:
-        problems = "\n".join(
-            f"  - {'.'.join(map(str, problem['loc']))}: {problem['msg']}"
-            for problem in error.errors(include_input=False)
-        )
-        sys.stderr.write(f"The blocks cannot be registered:\n{problems}\n")
+        problems = [f"  - {one['loc'][0]}: {one['msg']}." for one in error.errors(include_input=False)]
+        sys.stderr.write("\n".join(["The blocks cannot be registered:", *problems, ""]))
         return 2
-    except httpx.TransportError as error:
-        address = get_current_settings().api.url
-        sys.stderr.write(f"The Prefect server at {address} cannot be reached ({type(error).__name__}).\n")
+    except (httpx.HTTPError, RuntimeError, ValueError) as error:
+        if (told := _told(error)) is None:
+            raise
+        sys.stderr.write(f"{told}\n")
         return 1
-    sys.stdout.write("\n".join(f"saved {line}" for line in lines) + "\n")
+    sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 

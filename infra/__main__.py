@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,35 +22,40 @@ from infra.snowflake import (
     describe_statement,
     external_id_for,
     grant_statements,
+    reader_statements,
     schema_statements,
 )
 
-#: Flag, the name it is also read under, its default, and what it means.
+#: Option, the name it is also read under, the commands that need it, and what it means.
 _FLAGS = (
-    ("bucket", "BUCKET_NAME", None, "the lake's bucket"),
-    ("prefix", "BUCKET_PREFIX", "", "the lake's folder in it (default: the whole bucket)"),
-    ("kms-key", "KMS_KEY_ID", "", "ARN of the key that encrypts it (default: the bucket's own)"),
-    ("role-arn", "", "", "the AWS role that Snowflake takes to read the lake"),
+    ("bucket", "BUCKET_NAME", "sql, policies", "the lake's bucket"),
+    ("prefix", "BUCKET_PREFIX", "", "the lake's folder in it; default: the whole bucket"),
+    ("kms-key", "KMS_KEY_ID", "", "ARN of the key that encrypts it; default: the bucket's own"),
+    ("role-arn", "", "sql", "the AWS role that Snowflake takes to read the lake"),
     ("external-id", "", "", "default: made from bucket and prefix"),
-    ("snowflake-user-arn", "", "", "STORAGE_AWS_IAM_USER_ARN, once DESC INTEGRATION has told it"),
-    ("database", "SNOWFLAKE_DATABASE", None, "Snowflake's database"),
-    ("schema", "SNOWFLAKE_SCHEMA", None, "one for each Amplitude project"),
-    ("warehouse", "SNOWFLAKE_WAREHOUSE", None, "what the loader runs on"),
-    ("role", "SNOWFLAKE_ROLE", None, "the loader's role"),
-    ("user", "SNOWFLAKE_USER", "", "who is given that role (default: nobody)"),
-    ("integration", "", "", "the storage integration (default: AMPLITUDE_LAKE_ and the schema)"),
+    ("snowflake-user-arn", "", "", "STORAGE_AWS_IAM_USER_ARN; policies then prints its trust alone"),
+    ("database", "SNOWFLAKE_DATABASE", "sql", "Snowflake's database"),
+    ("schema", "SNOWFLAKE_SCHEMA", "sql", "one for each Amplitude project"),
+    ("warehouse", "SNOWFLAKE_WAREHOUSE", "sql", "what the loader runs on"),
+    ("role", "SNOWFLAKE_ROLE", "sql", "the loader's role"),
+    ("user", "SNOWFLAKE_USER", "", "who is given that role; default: nobody"),
+    ("integration", "", "", "the storage integration; default: AMPLITUDE_LAKE_ and the schema"),
+    ("reader-role", "", "", "a role of analysts, already there, that may read the views; default: none"),
 )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Print; 0, or 2 after a mistake, told in one line."""
-    parser = argparse.ArgumentParser(prog="python -m infra", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m infra",
+        description="Print what an administrator applies: `sql` for Snowflake, `policies` for AWS.",
+        epilog="A name in brackets is read from the environment or the file where its option is not given.",
+    )
     parser.add_argument("what", choices=("sql", "policies"))
     parser.add_argument("--env-file", type=Path, default=Path(".env"), help="default: .env")
-    for flag, name, default, meaning in _FLAGS:
+    for flag, name, needed, meaning in _FLAGS:
         also = f" [{name}]" if name else ""
-        needed = "; needed" if default is None and flag == "bucket" else ""
-        parser.add_argument(f"--{flag}", help=f"{meaning}{also}{needed}")
+        parser.add_argument(f"--{flag}", help=f"{meaning}{also}{f' (needed: {needed})' if needed else ''}")
     options = parser.parse_args(arguments)
     try:
         values = _Values(vars(options), read_environment(options.env_file))
@@ -69,35 +75,40 @@ class _Values:
         self._environment = environment
 
     def get(self, flag: str) -> str:
+        """A value; empty if it is nowhere given."""
+        name = next(entry[1] for entry in _FLAGS if entry[0] == flag)
+        value = self._flags.get(flag.replace("-", "_")) or self._environment.get(name) or ""
+        return value.strip("/") if flag == "prefix" else value
+
+    def need(self, flag: str) -> str:
         """A value.
 
         Raises:
-            InvalidInput: It is needed, and nowhere given. Permanent.
+            InvalidInput: It is nowhere given. Permanent.
         """
-        name, default, meaning = next(entry[1:] for entry in _FLAGS if entry[0] == flag)
-        value = self._flags.get(flag.replace("-", "_")) or self._environment.get(name) or default
-        if value is None:
-            also = f" or {name}" if name else ""
-            msg = f"--{flag}{also} is missing: {meaning}."
+        value = self.get(flag)
+        if not value:
+            _, name, _, meaning = next(entry for entry in _FLAGS if entry[0] == flag)
+            msg = f"--{flag}{f' or {name}' if name else ''} is missing: {meaning}."
             raise InvalidInput(msg)
-        return value.strip("/") if flag == "prefix" else value
+        return value
 
     @property
     def lake(self) -> tuple[str, str, str | None]:
         """Bucket, prefix and key."""
-        return self.get("bucket"), self.get("prefix"), self.get("kms-key") or None
+        return self.need("bucket"), self.get("prefix"), self.get("kms-key") or None
 
     @property
     def external_id(self) -> str:
         """Ours."""
-        return self.get("external-id") or external_id_for(self.get("bucket"), self.get("prefix"))
+        return self.get("external-id") or external_id_for(self.need("bucket"), self.get("prefix"))
 
 
-def _again(values: _Values) -> str:
-    """The flags that lead to the same lake and the same external id."""
-    bucket, prefix, key = values.lake
-    given = {"bucket": bucket, "prefix": prefix, "kms-key": key, "external-id": values.external_id}
-    return " ".join(f"--{flag} {value}" for flag, value in given.items() if value)
+def _trust_command(values: _Values) -> str:
+    """What prints the trust of the same lake once Snowflake has named its user."""
+    flags = ("bucket", "prefix", "kms-key", "external-id")
+    given = [f"--{flag} {shlex.quote(values.get(flag))}" for flag in flags if values.get(flag)]
+    return f"python -m infra policies {' '.join(given)} --snowflake-user-arn …"
 
 
 def _documents(values: _Values) -> str:
@@ -107,6 +118,8 @@ def _documents(values: _Values) -> str:
         "uploader_policy": uploader_policy(bucket, prefix, key),
         "reader_policy": reader_policy(bucket, prefix, key),
     }
+    if values.get("snowflake-user-arn"):  # the others were applied, and Snowflake changes none of them
+        documents = {}
     principal = values.get("snowflake-user-arn") or _own_root(values.get("role-arn"))
     if principal:
         documents["reader_trust_policy"] = trust_policy(principal, values.external_id)
@@ -121,34 +134,34 @@ def _own_root(role_arn: str) -> str:
 def _script(values: _Values) -> str:
     bucket, prefix, key = values.lake
     reader_policy(bucket, prefix, key)  # what could not stand in a policy is refused here as well
-    role_arn = values.get("role-arn")
-    if not role_arn:
-        msg = "--role-arn is missing: create the AWS role first, with the reader's policy (infra policies)."
-        raise InvalidInput(msg)
+    role_arn = values.need("role-arn")
     names = WarehouseNames(
-        database=values.get("database"),
-        schema=values.get("schema"),
-        warehouse=values.get("warehouse"),
-        role=values.get("role"),
-        integration=values.get("integration") or f"AMPLITUDE_LAKE_{values.get('schema')}",
+        database=values.need("database"),
+        schema=values.need("schema"),
+        warehouse=values.need("warehouse"),
+        role=values.need("role"),
+        integration=values.get("integration") or f"AMPLITUDE_LAKE_{values.need('schema')}",
         role_arn=role_arn,
         external_id=values.external_id,
         stage_url=f"s3://{bucket}/{prefix}/" if prefix else f"s3://{bucket}/",
         user=values.get("user") or None,
+        reader_role=values.get("reader-role") or None,
     )
     parts = [
         "-- Every statement may be run again; none replaces or drops anything.",
         f"-- 1. At AWS: {role_arn} exists, with the reader's policy and any trust (infra policies).",
         "-- 2. In Snowflake. The loader is a service user with a key pair; if there is none yet:",
-        f"--    CREATE USER {names.user or '…'} TYPE = SERVICE RSA_PUBLIC_KEY = '…';",
+        f"--    CREATE USER {names.user or '…'} TYPE = SERVICE DEFAULT_ROLE = {names.role}",
+        "--    RSA_PUBLIC_KEY = '…';",
         *_ended(["USE ROLE ACCOUNTADMIN", *account_statements(names)]),
         "-- 3. Snowflake names its side of the trust:",
         *_ended([describe_statement(names)]),
-        "-- 4. At AWS: set the role's trust to STORAGE_AWS_IAM_USER_ARN, with this external id:",
-        f"--    {names.external_id}",
-        f"--    (infra policies {_again(values)} --snowflake-user-arn …). It takes effect within minutes.",
+        "-- 4. At AWS: let Snowflake's user take the role. With STORAGE_AWS_IAM_USER_ARN for the dots, run",
+        f"--    {_trust_command(values)}",
+        "--    and apply what it prints, reader_trust_policy alone. It takes effect within minutes.",
+        f"--    The external id on both sides: {names.external_id}",
         "-- 5. In Snowflake:",
-        *_ended([*schema_statements(names), *grant_statements(names)]),
+        *_ended([*schema_statements(names), *grant_statements(names), *reader_statements(names)]),
     ]
     return "\n".join(parts) + "\n"
 

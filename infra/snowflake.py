@@ -47,6 +47,7 @@ class WarehouseNames:
         external_id: Ours; :func:`external_id_for` makes one that stays the same.
         stage_url: ``s3://bucket/prefix/``, with its last slash.
         user: Who is given the role; None for nobody.
+        reader_role: Of those who query the views; it must be there. None for nobody.
 
     Raises:
         InvalidInput: A name that could not stand unquoted, or a value that cannot be. Permanent.
@@ -61,12 +62,14 @@ class WarehouseNames:
     external_id: str
     stage_url: str
     user: str | None = None
+    reader_role: str | None = None
 
     def __post_init__(self) -> None:
-        for what in ("database", "schema", "warehouse", "role", "integration", "user"):
+        for what in ("database", "schema", "warehouse", "role", "integration", "user", "reader_role"):
             name = getattr(self, what)
             if name is not None and not _IDENTIFIER.fullmatch(name):
-                msg = f"Not a name for the {what}: {name[:80]!r}. Use letters, digits and _, no digit first."
+                rule = "Use letters, digits and _, no digit first"
+                msg = f"Not a name for the {what.replace('_', ' ')}: {name[:80]!r}. {rule}."
                 raise InvalidInput(msg)
         for what, pattern in (
             ("role_arn", _ROLE_ARN),
@@ -153,9 +156,26 @@ def grant_statements(names: WarehouseNames) -> list[str]:
     ]
 
 
+def reader_statements(names: WarehouseNames) -> list[str]:
+    """What those who query may do: see the views. None if nobody is named; their warehouse is theirs."""
+    role, schema = names.reader_role, names.qualified_schema
+    if role is None:
+        return []
+    return [
+        f"GRANT USAGE ON DATABASE {names.database} TO ROLE {role}",
+        f"GRANT USAGE ON SCHEMA {schema} TO ROLE {role}",
+        *(f"GRANT SELECT ON VIEW {schema}.{view} TO ROLE {role}" for view in _VIEWS),
+    ]
+
+
 def setup_statements(names: WarehouseNames) -> list[str]:
     """Everything, in order. Between the first part and the last, the AWS role's trust is set."""
-    return [*account_statements(names), *schema_statements(names), *grant_statements(names)]
+    return [
+        *account_statements(names),
+        *schema_statements(names),
+        *grant_statements(names),
+        *reader_statements(names),
+    ]
 
 
 def validation_statement(names: WarehouseNames, file: str, action: str) -> str:

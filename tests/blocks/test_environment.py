@@ -432,3 +432,84 @@ def test_a_port_that_cannot_be_is_refused(port: str) -> None:
 def test_a_protocol_that_cannot_be_is_refused() -> None:
     variables = {**LAKE, **WAREHOUSE, "SNOWFLAKE_PRIVATE_KEY": PLAIN, "SNOWFLAKE_PROTOCOL": "ftp"}
     assert complaints(variables) == ["SNOWFLAKE_PROTOCOL must be one of https, http, not 'ftp'."]
+
+
+# What AWS or Snowflake would refuse hours later
+
+KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+@pytest.mark.parametrize("bucket", ["Lake", "my_lake", "a", "-lake", "lake-", "a..b", "s3://lake", "x" * 64])
+def test_what_is_no_bucket_s_name_is_refused(bucket: str) -> None:
+    (line,) = complaints({**LAKE, "BUCKET_NAME": bucket})
+    assert line.startswith("BUCKET_NAME must be a bucket's name, 3 to 63 ")
+
+
+@pytest.mark.parametrize("bucket", ["lake", "acme.amplitude-1", "x" * 63])
+def test_a_bucket_s_name_is_taken(bucket: str) -> None:
+    assert settings(BUCKET_NAME=bucket).bucket == bucket
+
+
+@pytest.mark.parametrize("prefix", ["a b", "a*", "a//b", "${aws:username}", "it's", "a?", "é"])
+def test_a_prefix_that_could_not_stand_in_a_policy_is_refused(prefix: str) -> None:
+    (line,) = complaints({**LAKE, "BUCKET_PREFIX": prefix})
+    assert line.startswith("BUCKET_PREFIX must be folders of letters, digits and ")
+
+
+@pytest.mark.parametrize("prefix", ["amplitude", "raw/amplitude/app=1", "A-1_(x)!"])
+def test_a_prefix_that_can_stand_in_a_policy_is_taken(prefix: str) -> None:
+    assert settings(BUCKET_PREFIX=prefix).prefix == prefix
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        KEY.replace("key/", "alias/"),
+        "alias/lake",
+        "1234abcd-12ab-34cd-56ef-1234567890ab",
+        KEY.replace("kms", "s3"),
+        f"{KEY}/*",
+    ],
+)
+def test_a_kms_key_that_the_bucket_policy_could_not_compare_is_refused_with_the_reason(key: str) -> None:
+    (line,) = complaints({**LAKE, "KMS_KEY_ID": key})
+    assert line.startswith("KMS_KEY_ID must be the key's own ARN, arn:aws:kms:<region>:<account>:key/<id>; ")
+    assert line.endswith("; the bucket policy compares it, so an alias will not do.")
+
+
+@pytest.mark.parametrize("key", [KEY, KEY.replace("aws:", "aws-us-gov:"), KEY.replace("key/", "key/mrk-")])
+def test_a_kms_key_s_own_arn_is_taken(key: str) -> None:
+    assert settings(KMS_KEY_ID=key).kms_key_id == key
+
+
+@pytest.mark.parametrize(
+    "account", ["org-account.snowflakecomputing.com", "https://org-account", "ORG-A.SNOWFLAKECOMPUTING.COM"]
+)
+def test_an_account_with_its_host_around_it_is_refused(account: str) -> None:
+    (line,) = complaints({**LAKE, **WAREHOUSE, "SNOWFLAKE_PRIVATE_KEY": PLAIN, "SNOWFLAKE_ACCOUNT": account})
+    rule = "<organization>-<account>, without .snowflakecomputing.com"
+    assert line == f"SNOWFLAKE_ACCOUNT must be {rule}, not {account!r}."
+
+
+@pytest.mark.parametrize("account", ["org-account", "xy12345.eu-west-1.aws", "org_account"])
+def test_an_account_alone_is_taken(account: str) -> None:
+    made = settings(**{**WAREHOUSE, "SNOWFLAKE_PRIVATE_KEY": PLAIN, "SNOWFLAKE_ACCOUNT": account}).snowflake
+    assert made is not None
+    assert made.account == account
+
+
+def test_a_local_folder_does_not_ask_for_a_lake_that_could_be() -> None:
+    made = settings_from({**LAKE, "BUCKET_PREFIX": "a b", "KMS_KEY_ID": "alias/x"}, only_amplitude=True)
+    assert made.bucket is None
+
+
+# What others found
+
+
+def test_problems_of_others_are_told_in_the_same_breath_and_a_hint_only_where_something_is_missing() -> None:
+    with pytest.raises(InvalidInput) as missing:
+        settings_from({"BUCKET_NAME": "lake"}, others=["Something else."], if_missing="Make a file")
+    assert str(missing.value).splitlines()[-2:] == ["  - Something else.", "Make a file"]
+    with pytest.raises(InvalidInput) as contradictory:
+        settings_from(LAKE, others=["Something else."], if_missing="Make a file")
+    assert str(contradictory.value).splitlines()[-1] == "  - Something else."

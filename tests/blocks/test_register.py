@@ -5,20 +5,26 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import prefect
 import pytest
+from httpx import HTTPStatusError
 from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from prefect_aws.credentials import AwsCredentials
 from prefect_aws.s3 import S3Bucket
 from pydantic import SecretStr
 
 from blocks import AmplitudeCredentials, AmplitudePipeline
 from blocks.environment import settings_from
-from blocks.register import main, register
+from blocks.register import _server, _told, main, register
 from tests.rehearsal import private_key
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -80,6 +86,26 @@ def saved(name: str) -> dict[str, Any]:
     return found
 
 
+@contextmanager
+def answering(status: int, body: str = "{}", *, version: str | None = None) -> Iterator[str]:
+    """The address of a server that answers everything so, but tells its version if it has one."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # http.server's name
+            is_version = version is not None and self.path.endswith("/admin/version")
+            self.send_response(200 if is_version else status)
+            self.end_headers()
+            self.wfile.write((f'"{version}"' if is_version else body).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Quietly."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://me:hidden@127.0.0.1:{server.server_port}/api"
+        server.shutdown()
+
+
 def env_file(folder: Path, variables: dict[str, str]) -> str:
     path = folder / "settings.env"
     path.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
@@ -95,7 +121,7 @@ def name() -> str:
 def full(prefect_server: None) -> tuple[str, list[str]]:
     """Everything registered once; the name, and what was said."""
     name = f"full-{uuid.uuid4().hex[:8]}"
-    return name, save(name, FULL, window_hours=12)
+    return name, save(name, FULL, window_hours=12, compression="gzip")
 
 
 # What is saved
@@ -104,12 +130,13 @@ def full(prefect_server: None) -> tuple[str, list[str]]:
 def test_six_blocks_are_saved_and_each_is_told_without_a_secret(full: tuple[str, list[str]]) -> None:
     name, said = full
     assert said == [
-        f"amplitude-credentials/{name}: exports from http://127.0.0.1:8080",
-        f"aws-credentials/{name}: an access key",
-        f"s3-bucket/{name}: s3://lake/amplitude",
-        f"snowflake-credentials/{name}: user LOADER at org-account",
-        f"snowflake-connector/{name}: ANALYTICS.AMPLITUDE",
-        f"amplitude-pipeline/{name}: Amplitude → S3 → Snowflake",
+        f"saved amplitude-credentials/{name}: exports from http://127.0.0.1:8080",
+        f"saved aws-credentials/{name}: an access key",
+        f"saved s3-bucket/{name}: s3://lake/amplitude",
+        f"saved snowflake-credentials/{name}: user LOADER at org-account",
+        f"saved snowflake-connector/{name}: ANALYTICS.AMPLITUDE",
+        f"saved amplitude-pipeline/{name}: Amplitude → S3 → Snowflake",
+        "tuned: compression=gzip, window_hours=12",
     ]
     assert tuple(sorted(saved(name))) == tuple(sorted(KINDS))
 
@@ -175,10 +202,12 @@ def amplitude(key: str) -> AmplitudeCredentials:
 # Again
 
 
-def test_a_second_time_changes_nothing(full: tuple[str, list[str]]) -> None:
+def test_a_second_time_changes_nothing_and_says_that_the_blocks_were_there(
+    full: tuple[str, list[str]],
+) -> None:
     name, said = full
     before = saved(name)
-    assert save(name, FULL) == said
+    assert save(name, FULL) == [line.replace("saved ", "replaced ") for line in said]
     after = saved(name)
     assert {kind: document.id for kind, document in after.items()} == {
         kind: document.id for kind, document in before.items()
@@ -191,8 +220,11 @@ def test_a_second_time_changes_nothing(full: tuple[str, list[str]]) -> None:
 def test_tuning_is_kept_and_what_the_variables_no_longer_say_is_gone(name: str) -> None:
     save(name, FULL, window_hours=12, compression="gzip", scratch_folder="/scratch")
     said = save(name, LAKE, archives_in_flight=3)
-    assert said[1] == f"aws-credentials/{name}: the machine's own role"
-    assert said[-1].endswith("no SNOWFLAKE_ variables: it ends there")
+    assert said[1] == f"replaced aws-credentials/{name}: the machine's own role"
+    assert said[-2].endswith("no SNOWFLAKE_ variables: it ends there")
+    assert (
+        said[-1] == "tuned: archives_in_flight=3, compression=gzip, scratch_folder=/scratch, window_hours=12"
+    )
     block = load(name)
     assert (block.window_hours, block.compression, block.archives_in_flight) == (12, "gzip", 3)
     assert str(block.scratch_folder) == "/scratch"
@@ -205,13 +237,31 @@ def test_tuning_is_kept_and_what_the_variables_no_longer_say_is_gone(name: str) 
     assert (block.snowflake_host, block.snowflake_port, block.snowflake_protocol) == (None, None, None)
 
 
-def test_a_pipeline_that_does_not_fit_this_release_is_replaced(name: str) -> None:
+def test_a_pipeline_that_does_not_fit_this_release_is_replaced_and_its_lost_tuning_is_told(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     bucket = S3Bucket(bucket_name="lake", credentials=AwsCredentials())
-    older = AmplitudePipeline(amplitude=amplitude("key"), bucket=bucket)
+    older = AmplitudePipeline(amplitude=amplitude("key"), bucket=bucket, compression="gzip")
     object.__setattr__(older, "window_hours", 99_999)  # another release had other limits
     older.save(name)
+    said = save(name, LAKE)
+    block = load(name)
+    assert (block.window_hours, block.compression) == (24, "none")
+    assert said[-1].startswith(f"replaced amplitude-pipeline/{name}: ")
+    assert capsys.readouterr().err == (
+        f"amplitude-pipeline/{name} does not fit this release: its tuning is lost, and the defaults take its "
+        "place.\n"
+    )
+
+
+def test_a_first_time_has_no_tuning_to_lose(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     save(name, LAKE)
-    assert load(name).window_hours == 24
+    assert capsys.readouterr().err == ""
+
+
+def test_a_server_that_cannot_tell_the_tuning_does_not_lose_it() -> None:
+    with answering(500) as url, temporary_settings({PREFECT_API_URL: url}), pytest.raises(HTTPStatusError):
+        save("amplitude", LAKE)
 
 
 # The command
@@ -225,11 +275,13 @@ def test_the_command_takes_settings_and_says_what_it_saved(
         main(["--name", name, "--env-file", file, "--set", "window_hours=6", "--set", "settle_hours=0"]) == 0
     )
     out, err = capsys.readouterr()
-    assert [line.split("/")[0] for line in out.splitlines()] == [
+    assert [line.split("/" + name)[0] for line in out.splitlines()] == [
+        f"Prefect server: {PREFECT_API_URL.value()}",
         "saved amplitude-credentials",
         "saved aws-credentials",
         "saved s3-bucket",
         "saved amplitude-pipeline",
+        "tuned: settle_hours=0, window_hours=6",
     ]
     assert err == ""
     assert not any(secret in out for secret in SECRETS.values())
@@ -241,7 +293,8 @@ def test_the_command_can_save_the_amplitude_credentials_alone(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--name", name, "--env-file", env_file(tmp_path, AMPLITUDE), "--only", "amplitude"]) == 0
-    assert capsys.readouterr().out == f"saved amplitude-credentials/{name}: exports from US\n"
+    said = capsys.readouterr().out.splitlines()
+    assert said[1:] == [f"saved amplitude-credentials/{name}: exports from US"]
     assert saved(name).keys() == {"amplitude-credentials"}
 
 
@@ -254,9 +307,11 @@ def test_the_command_can_save_the_amplitude_credentials_alone(
         ),
         (["--set", "amplitude=x"], "There is no setting amplitude."),
         (["--set", "kms_key_id=x"], "There is no setting kms_key_id."),
-        (["--set", "=6"], "There is no setting "),
-        (["--set", "window_hours=many"], "  - window_hours: Input should be a valid integer"),
-        (["--set", "compression=zip"], "  - compression: Input should be 'none' or 'gzip'"),
+        (["--set", "=6"], "--set takes NAME=VALUE, not '=6'."),
+        (["--set", "window_hours"], "--set takes NAME=VALUE, not 'window_hours'."),
+        (["--set", "window_hours=many"], "--set window_hours: Input should be a valid integer"),
+        (["--set", "archives_in_flight=17"], "--set archives_in_flight: Input should be less than or equal"),
+        (["--set", "compression=zip"], "--set compression: Input should be 'none' or 'gzip'."),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_in_one_message(
@@ -266,19 +321,53 @@ def test_a_setting_that_cannot_be_is_refused_in_one_message(
     arguments: list[str],
     words: str,
 ) -> None:
-    code = main(["--name", name, "--env-file", env_file(tmp_path, LAKE), *arguments])
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):  # nobody is asked
+        code = main(["--name", name, "--env-file", env_file(tmp_path, LAKE), *arguments])
     out, err = capsys.readouterr()
     assert (code, out) == (EXIT_INVALID, "")
-    assert words in err
+    assert f"\n  - {words}" in err
     assert "Traceback" not in err
 
 
-def test_a_setting_that_is_refused_leaves_everything_as_it_was(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_settings_and_variables_that_cannot_be_are_told_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = env_file(tmp_path, LAKE)
-    assert main(["--name", name, "--env-file", file, "--set", "window_hours=many"]) == EXIT_INVALID
-    assert saved(name) == {}
+    file = env_file(tmp_path, {"AMP_API_KEY": "key", "AWS_ACCESS_KEY": "half", "KMS_KEY_ID": "alias/lake"})
+    assert main(["--env-file", file, "--set", "windows=6", "--set", "compression=zip"]) == EXIT_INVALID
+    heading, *lines = capsys.readouterr().err.splitlines()
+    assert heading == "The blocks cannot be registered:"
+    assert [line.split()[1] for line in lines] == [
+        "AMP_SECRET_KEY",
+        "BUCKET_NAME",
+        "AWS_ACCESS_KEY",
+        "KMS_KEY_ID",
+        "There",
+        "--set",
+    ]
+
+
+def test_tuning_without_a_pipeline_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = env_file(tmp_path, AMPLITUDE)
+    with pytest.raises(SystemExit) as stopped:
+        main(["--env-file", file, "--only", "amplitude", "--set", "window_hours=6"])
+    assert stopped.value.code == EXIT_INVALID
+    assert "--only amplitude saves no pipeline" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("there", "hint"), [(False, True), (True, False)])
+def test_where_no_env_file_is_there_it_says_how_to_make_one(
+    there: bool,
+    hint: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if there:
+        (tmp_path / ".env").write_text("AMP_API_KEY=key\n")
+    assert main([]) == EXIT_INVALID
+    said = capsys.readouterr().err.splitlines()
+    assert (said[-1] == "There is no .env here: cp .env.example .env") == hint
 
 
 @pytest.mark.parametrize("wrong", ["Amplitude", "my_project", "a--b", "-a", "a b", ""])
@@ -308,8 +397,61 @@ def test_as_a_process_it_saves_says_so_and_ends_with_0(name: str, tmp_path: Path
     assert load(name).bucket.bucket_name == "lake"
 
 
+# Prefect's own troubles
+
+
 def test_without_a_server_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = env_file(tmp_path, LAKE)
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         assert main(["--env-file", file]) == EXIT_FAILED
-    assert "http://127.0.0.1:9/api" in capsys.readouterr().err
+    assert (
+        "(http://127.0.0.1:9/api) cannot be reached (ConnectError): check PREFECT" in capsys.readouterr().err
+    )
+
+
+REFUSED = "check PREFECT_API_KEY or PREFECT_API_AUTH_STRING, and PREFECT_API_URL"
+UNAUTHORIZED = '{"exception_message": "Unauthorized"}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "version", "words"),
+    [
+        (401, UNAUTHORIZED, None, f"answered 401: {REFUSED}."),
+        (403, "{}", None, f"answered 403: {REFUSED}."),
+        (403, "{}", prefect.__version__, f"answered 403: {REFUSED}."),
+        (404, "{}", None, "answered 404: check its log, and PREFECT_API_URL."),
+        (422, "{}", prefect.__version__, "answered 422: check its log, and PREFECT_API_URL."),
+        (200, "<html>some other server</html>", None, "Failed to reach API at http://127.0.0.1:"),
+        (200, "{}", "2.20.0", "Found incompatible versions: client: "),
+    ],
+)
+def test_a_server_that_refuses_or_is_none_is_told_in_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    status: int,
+    body: str,
+    version: str | None,
+    words: str,
+) -> None:
+    file = env_file(tmp_path, LAKE)
+    with answering(status, body, version=version) as url, temporary_settings({PREFECT_API_URL: url}):
+        assert main(["--env-file", file]) == EXIT_FAILED
+    out, err = capsys.readouterr()
+    assert words in err
+    assert err.count("\n") == 1
+    assert "hidden" not in out + err
+
+
+def test_a_temporary_server_that_is_late_is_told_without_its_output() -> None:
+    late = "Timed out while attempting to connect to ephemeral Prefect API server. stdout: a. b."
+    assert _told(RuntimeError(late)) == f"{late[:70]} Run this again: the machine may have been busy."
+
+
+def test_any_other_error_is_not_explained_away() -> None:
+    assert _told(RuntimeError("There is no current event loop")) is None
+    assert _told(ValueError("Unable to determine block schema")) is None
+
+
+def test_without_an_address_the_server_is_this_user_s_own(tmp_path: Path) -> None:
+    with temporary_settings({PREFECT_HOME: tmp_path}, restore_defaults={PREFECT_API_URL}):
+        assert _server() == (f"temporary, on the local database of this user in {tmp_path} (PREFECT_HOME)")

@@ -15,6 +15,7 @@ from infra.snowflake import (
     account_statements,
     external_id_for,
     grant_statements,
+    reader_statements,
     schema_statements,
     setup_statements,
     validation_statement,
@@ -72,21 +73,44 @@ def test_the_integration_reads_this_lake_and_has_our_external_id() -> None:
     assert "STORAGE_ALLOWED_LOCATIONS = ('s3://lake/amp/')" in integration
 
 
-def test_the_loader_changes_rows_and_never_tables() -> None:
-    rights = {
-        word for text in grant_statements(NAMES) for word in re.findall(r"[A-Z]+", text.split(" ON ")[0])
-    }
-    assert rights == {"GRANT", "USAGE", "SELECT", "INSERT", "UPDATE", "DELETE"}
-    assert all(text.endswith(" TO ROLE LOADER") for text in grant_statements(NAMES))
-    assert "GRANT SELECT, UPDATE ON TABLE ANALYTICS.AMPLITUDE.load_lock TO ROLE LOADER" in grant_statements(
-        NAMES
-    )
+def test_the_loader_may_do_what_a_load_does_and_nothing_else() -> None:
+    """Held against the statements of a load by hand, for the emulator does not enforce privileges."""
+    schema = "ANALYTICS.AMPLITUDE"
+    assert grant_statements(NAMES) == [
+        f"GRANT {rights} TO ROLE LOADER"
+        for rights in (
+            f"USAGE ON WAREHOUSE {NAMES.warehouse}",
+            "USAGE ON DATABASE ANALYTICS",
+            f"USAGE ON SCHEMA {schema}",
+            f"USAGE ON INTEGRATION {NAMES.integration}",
+            f"USAGE ON FILE FORMAT {schema}.amplitude_json",
+            f"USAGE ON STAGE {schema}.amplitude_lake",
+            f"SELECT, INSERT, DELETE ON TABLE {schema}.events_raw",
+            f"SELECT, INSERT ON TABLE {schema}.events_rejected",
+            f"SELECT, INSERT, UPDATE ON TABLE {schema}.load_ledger",
+            f"SELECT, UPDATE ON TABLE {schema}.load_lock",
+            f"SELECT ON VIEW {schema}.events",
+            f"SELECT ON VIEW {schema}.events_unique",
+        )
+    ]
 
 
 def test_every_table_and_view_is_granted() -> None:
     created = re.findall(r"(?:TABLE|VIEW) IF NOT EXISTS (\w+)", "\n".join(statements.create_statements()))
     granted = re.findall(r"ON (?:TABLE|VIEW) ANALYTICS\.AMPLITUDE\.(\w+)", "\n".join(grant_statements(NAMES)))
     assert sorted(granted) == sorted(created)
+
+
+def test_readers_see_the_views_and_nothing_else_if_there_are_any() -> None:
+    named = replace(NAMES, reader_role="ANALYST")
+    assert reader_statements(named) == [
+        "GRANT USAGE ON DATABASE ANALYTICS TO ROLE ANALYST",
+        "GRANT USAGE ON SCHEMA ANALYTICS.AMPLITUDE TO ROLE ANALYST",
+        "GRANT SELECT ON VIEW ANALYTICS.AMPLITUDE.events TO ROLE ANALYST",
+        "GRANT SELECT ON VIEW ANALYTICS.AMPLITUDE.events_unique TO ROLE ANALYST",
+    ]
+    assert setup_statements(named) == [*setup_statements(NAMES), *reader_statements(named)]
+    assert reader_statements(NAMES) == []
 
 
 def test_the_role_is_given_to_a_user_if_there_is_one() -> None:
@@ -103,6 +127,7 @@ def test_the_role_is_given_to_a_user_if_there_is_one() -> None:
         {"role": ""},
         {"integration": "a.b"},
         {"user": "a@b"},
+        {"reader_role": "a b"},
         {"role_arn": "arn:aws:iam::123456789012:user/x"},
         {"external_id": "it's"},
         {"stage_url": "s3://lake/amp"},
