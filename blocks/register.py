@@ -12,11 +12,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import httpx
 from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import get_current_settings
 from prefect_aws.client_parameters import AwsClientParameters
 from prefect_aws.credentials import AwsCredentials
 from prefect_aws.s3 import S3Bucket
@@ -27,6 +25,7 @@ from pydantic import SecretBytes, SecretStr, ValidationError
 from blocks.amplitude import AmplitudeCredentials
 from blocks.environment import Settings, SnowflakeSettings, read_environment, settings_from
 from blocks.pipeline import AmplitudePipeline
+from blocks.server import prefect_server, trouble_with_prefect
 from core.errors import InvalidInput
 
 
@@ -127,14 +126,6 @@ _ENDPOINT = {"snowflake_host", "snowflake_port", "snowflake_protocol"}
 _REPLACED = {"amplitude", "bucket", "warehouse", "kms_key_id"} | _ENDPOINT
 _TUNABLE = AmplitudePipeline.model_fields.keys() - _REPLACED
 
-#: How Prefect's plain RuntimeErrors and ValueErrors begin, and what helps.
-_PREFECT_ERRORS = {
-    "Failed to reach API at ": "Check PREFECT_API_URL, and whether the Prefect server is running.",
-    "Found incompatible versions": "Check PREFECT_API_URL, and which Prefect its server runs.",
-    "Timed out while attempting to connect to ephemeral": "Run this again: the machine may have been busy.",
-    "No Prefect API URL provided": "Set PREFECT_API_URL.",
-}
-
 
 def _kept_tuning(name: str) -> dict[str, object]:
     """What the pipeline of that name is tuned to; nothing if there is none, or none that can be read."""
@@ -178,29 +169,6 @@ def _tuning(texts: Sequence[str]) -> tuple[dict[str, object], list[str]]:
     return values, problems
 
 
-def _server() -> str:
-    """The Prefect server that is current, without a password that its address may hold."""
-    current = get_current_settings()
-    if current.api.url:
-        return re.sub(r"//[^/]*@", "//", current.api.url)
-    return f"temporary, on the local database of this user in {current.home} (PREFECT_HOME)"
-
-
-def _told(error: Exception) -> str | None:
-    """What went wrong between here and Prefect, in one sentence; None for any other error."""
-    cause = error if isinstance(error, httpx.HTTPError) else error.__cause__
-    if isinstance(cause, httpx.HTTPStatusError):
-        status = cause.response.status_code
-        remedy = "PREFECT_API_KEY or PREFECT_API_AUTH_STRING" if status in {401, 403} else "its log"
-        return f"The Prefect server ({_server()}) answered {status}: check {remedy}, and PREFECT_API_URL."
-    if isinstance(cause, httpx.HTTPError):
-        what, remedy = f"cannot be reached ({type(cause).__name__})", "check PREFECT_API_URL"
-        return f"The Prefect server ({_server()}) {what}: {remedy}, and whether it is running."
-    text = str(error).partition(". ")[0].rstrip(".")  # what follows may be a server's whole output
-    remedies = [f"{text}. {remedy}" for begin, remedy in _PREFECT_ERRORS.items() if text.startswith(begin)]
-    return remedies[0] if remedies else None
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Register, say what was saved, and return the exit code."""
     parser = argparse.ArgumentParser(
@@ -225,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             others=problems,
             if_missing="" if options.env_file.exists() else "There is no .env here: cp .env.example .env",
         )
-        sys.stdout.write(f"Prefect server: {_server()}\n")
+        sys.stdout.write(f"Prefect server: {prefect_server()}\n")
         sys.stdout.flush()  # what follows may take a while
         with get_client(sync_client=True) as client:
             client.raise_for_api_version_mismatch()
@@ -237,8 +205,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         problems = [f"  - {one['loc'][0]}: {one['msg']}." for one in error.errors(include_input=False)]
         sys.stderr.write("\n".join(["The blocks cannot be registered:", *problems, ""]))
         return 2
-    except (httpx.HTTPError, RuntimeError, ValueError) as error:
-        if (told := _told(error)) is None:
+    except Exception as error:
+        if (told := trouble_with_prefect(error)) is None:
             raise
         sys.stderr.write(f"{told}\n")
         return 1

@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from prefect.exceptions import PrefectHTTPStatusError
 from rich.console import Console
 
+from blocks.server import trouble_with_prefect
 from core.errors import InvalidInput, PipelineError
 from core.hours import ExportHour
 from flows.progress import watcher
@@ -20,13 +20,6 @@ from flows.terminal import Bar, Lines
 Consoles = tuple[Console, Console]
 
 _GREEN, _FAILED, _INVALID, _INTERRUPTED = 0, 1, 2, 130
-
-#: Prefect raises a plain RuntimeError, and this is all that tells it from others.
-_NO_SERVER = (
-    "Failed to reach API at ",
-    "Timed out while attempting to connect to ephemeral Prefect API server",
-    "Found incompatible versions",
-)
 
 
 def run_ingest(
@@ -78,14 +71,10 @@ def _run(call: Callable[[], object], consoles: Consoles | None) -> int:
     except PipelineError as error:
         shown.complain(str(error))
         return _INVALID if isinstance(error, InvalidInput) else _FAILED
-    except PrefectHTTPStatusError as error:
-        said = f"The Prefect server answered {error.response.status_code}"
-        shown.complain(f"{said}. Check PREFECT_API_URL and its key or password.")
-        return _FAILED
-    except RuntimeError as error:
-        if not str(error).startswith(_NO_SERVER):
+    except Exception as error:
+        if (trouble := trouble_with_prefect(error)) is None:
             raise
-        shown.complain(f"{error}. Check PREFECT_API_URL, and whether the Prefect server is running.")
+        shown.complain(trouble)
         return _FAILED
     except KeyboardInterrupt:
         shown.complain("Interrupted. What was committed stays; the next run goes on from there.")

@@ -95,7 +95,7 @@ class Session:
             raise WarehouseUnavailable(msg) from None
         except (ValueError, TypeError, OSError) as error:  # mostly a private key that is none
             kind = type(error).__name__
-            msg = f"Could not log in to Snowflake: the private key or another setting cannot be used ({kind})."
+            msg = f"Could not log in to Snowflake: private key or settings cannot be used ({kind})."
             raise WarehouseRefused(msg) from None
 
     def __enter__(self) -> Self:

@@ -17,14 +17,14 @@ import prefect
 import pytest
 from httpx import HTTPStatusError
 from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_aws.credentials import AwsCredentials
 from prefect_aws.s3 import S3Bucket
 from pydantic import SecretStr
 
 from blocks import AmplitudeCredentials, AmplitudePipeline
 from blocks.environment import settings_from
-from blocks.register import _server, _told, main, register
+from blocks.register import main, register
 from tests.rehearsal import private_key
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -440,18 +440,3 @@ def test_a_server_that_refuses_or_is_none_is_told_in_one_line(
     assert words in err
     assert err.count("\n") == 1
     assert "hidden" not in out + err
-
-
-def test_a_temporary_server_that_is_late_is_told_without_its_output() -> None:
-    late = "Timed out while attempting to connect to ephemeral Prefect API server. stdout: a. b."
-    assert _told(RuntimeError(late)) == f"{late[:70]} Run this again: the machine may have been busy."
-
-
-def test_any_other_error_is_not_explained_away() -> None:
-    assert _told(RuntimeError("There is no current event loop")) is None
-    assert _told(ValueError("Unable to determine block schema")) is None
-
-
-def test_without_an_address_the_server_is_this_user_s_own(tmp_path: Path) -> None:
-    with temporary_settings({PREFECT_HOME: tmp_path}, restore_defaults={PREFECT_API_URL}):
-        assert _server() == (f"temporary, on the local database of this user in {tmp_path} (PREFECT_HOME)")

@@ -97,7 +97,8 @@ def test_a_prefect_server_that_does_not_answer_is_told_with_what_to_check() -> N
     )
     assert done.returncode == FAILED
     assert "Traceback" not in done.stderr
-    assert "Failed to reach API at http://127.0.0.1:9/api/. Check PREFECT_API_URL" in done.stderr
+    assert "The Prefect server (http://127.0.0.1:9/api) cannot be reached" in done.stderr
+    assert "check PREFECT_API_URL, and whether it is running." in done.stderr
 
 
 def test_a_prefect_server_that_refuses_is_told_with_what_to_check() -> None:
@@ -121,7 +122,9 @@ def test_a_prefect_server_that_refuses_is_told_with_what_to_check() -> None:
         server.shutdown()
     assert done.returncode == FAILED
     assert "Traceback" not in done.stderr
-    assert "The Prefect server answered 401. Check PREFECT_API_URL and its key or password." in done.stderr
+    assert (
+        "answered 401: check PREFECT_API_KEY or PREFECT_API_AUTH_STRING, and PREFECT_API_URL." in done.stderr
+    )
 
 
 def test_missing_and_contradictory_variables_are_all_named_at_once() -> None:

@@ -158,7 +158,7 @@ def test_a_private_key_that_is_none_is_permanent_and_not_shown(error: Exception)
     def connect() -> Any:
         raise error
 
-    with pytest.raises(WarehouseRefused, match="the private key or another setting cannot be used") as refused:
+    with pytest.raises(WarehouseRefused, match="private key or settings cannot be used") as refused:
         Session(connect)
     assert "hunter2" not in str(refused.value)
     assert refused.value.__cause__ is None
