@@ -76,8 +76,8 @@ def without_a_network(command: list[str]) -> list[str]:
     try:
         subprocess.run([*enclosed, sys.executable, "-c", ""], capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        if os.environ.get("CI"):
-            raise
+        if os.environ.get("CI") and sys.platform == "linux":
+            raise  # where root runs the tests, see ci.yml
         pytest.skip("this user may not make a network of its own")
     return [*enclosed, *command]
 

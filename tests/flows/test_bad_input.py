@@ -261,7 +261,7 @@ def tiny_disk(folder: Path) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True, check=False
     )
     if mounted.returncode:
-        if os.environ.get("CI"):
+        if os.environ.get("CI") and sys.platform == "linux":  # where root runs the tests, see ci.yml
             pytest.fail(f"cannot mount a small disk: {mounted.stderr.decode()}")
         pytest.skip("mounting a small disk takes root")
     try:
