@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from dotenv import dotenv_values
 
 from blocks.amplitude import is_endpoint
+from blocks.names import BUCKET_NAME, KMS_KEY_ARN, LAKE_PREFIX
 from core.errors import InvalidInput
 
 _SNOWFLAKE = (
@@ -27,11 +28,6 @@ _SNOWFLAKE = (
 )
 _LOGINS = ("SNOWFLAKE_PRIVATE_KEY", "SNOWFLAKE_PRIVATE_KEY_PATH", "SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER")
 _CLOUDS = ("aws", "azure", "gcp")
-
-_BUCKET = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_FOLDER = r"[A-Za-z0-9!_.()=+@:,-]+"
-_PREFIX = re.compile(rf"{_FOLDER}(/{_FOLDER})*")
-_KMS_KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+")
 
 
 def read_environment(env_file: Path) -> dict[str, str]:
@@ -167,14 +163,14 @@ def settings_from(
 def _problems_of_the_lake(settings: Settings) -> list[str]:
     """What AWS would refuse hours later, in the middle of a run, or a policy would read otherwise."""
     found = []
-    if settings.bucket and not _BUCKET.fullmatch(settings.bucket):
+    if settings.bucket and not BUCKET_NAME.fullmatch(settings.bucket):
         rule = "3 to 63 lower-case letters, digits, dots and hyphens"
         found.append(f"BUCKET_NAME must be a bucket's name, {rule}, not {settings.bucket[:80]!r}.")
-    if settings.prefix and not _PREFIX.fullmatch(settings.prefix):
+    if settings.prefix and not LAKE_PREFIX.fullmatch(settings.prefix):
         rule = "folders of letters, digits and !_.()=+@:,- with a slash between them"
         why = "it stands in policies and in the stage's URL"
         found.append(f"BUCKET_PREFIX must be {rule}, for {why}, not {settings.prefix[:80]!r}.")
-    if settings.kms_key_id and not _KMS_KEY.fullmatch(settings.kms_key_id):
+    if settings.kms_key_id and not KMS_KEY_ARN.fullmatch(settings.kms_key_id):
         rule = "the key's own ARN, arn:aws:kms:<region>:<account>:key/<id>"
         found.append(f"KMS_KEY_ID must be {rule}; the bucket policy compares it, so an alias will not do.")
     return found

@@ -8,14 +8,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from blocks.names import BUCKET_NAME, KMS_KEY_ARN, LAKE_PREFIX
 from core.errors import InvalidInput
 
 Policy = dict[str, Any]
 
 _VERSION = "2012-10-17"
-_BUCKET = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_PREFIX = re.compile(r"[A-Za-z0-9!_.'()=+@:,-]+(/[A-Za-z0-9!_.'()=+@:,-]+)*")
-_KMS_KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(root|(user|role)/[\w+=,.@/-]+)", re.ASCII)
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 
@@ -168,7 +166,7 @@ def trust_policy(snowflake_user_arn: str, external_id: str) -> Policy:
 def _resources(bucket: str, prefix: str) -> tuple[str, str]:
     """The ARNs of the bucket and of the lake's objects."""
     _check_bucket(bucket)
-    if prefix and not _PREFIX.fullmatch(prefix):
+    if prefix and not LAKE_PREFIX.fullmatch(prefix):
         msg = (
             f"Not a prefix for a lake: {prefix[:80]!r}. Write folders without a slash at either end;"
             " wildcards and spaces would mean something else in a policy."
@@ -186,12 +184,12 @@ def _with_key(statements: list[Policy], actions: list[str], kms_key_arn: str | N
 
 
 def _check_bucket(bucket: str) -> None:
-    if not _BUCKET.fullmatch(bucket):
+    if not BUCKET_NAME.fullmatch(bucket):
         msg = f"Not a bucket's name (3 to 63 lower-case letters, digits, dots and hyphens): {bucket[:80]!r}."
         raise InvalidInput(msg)
 
 
 def _check_kms_key(arn: str) -> None:
-    if not _KMS_KEY.fullmatch(arn):
+    if not KMS_KEY_ARN.fullmatch(arn):
         msg = f"Not the ARN of a KMS key (arn:aws:kms:<region>:<account>:key/<id>; no alias): {arn[:120]!r}."
         raise InvalidInput(msg)
