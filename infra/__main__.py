@@ -24,6 +24,7 @@ from infra.snowflake import (
     grant_statements,
     reader_statements,
     schema_statements,
+    validation_statement,
 )
 
 #: Option, the name it is also read under, the commands that need it, and what it means.
@@ -162,6 +163,8 @@ def _script(values: _Values) -> str:
         f"--    The external id on both sides: {names.external_id}",
         "-- 5. In Snowflake:",
         *_ended([*schema_statements(names), *grant_statements(names), *reader_statements(names)]),
+        "-- 6. Once the trust is in effect, this says that the lake can be listed:",
+        *_ended([validation_statement(names, "lake.json", "list")]),
     ]
     return "\n".join(parts) + "\n"
 

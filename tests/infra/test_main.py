@@ -33,6 +33,7 @@ def test_the_script_has_the_two_way_trust_in_its_place(capsys: pytest.CaptureFix
             "reader_trust_policy alone",
             "CREATE STAGE IF NOT EXISTS amplitude_lake",
             "GRANT USAGE ON STAGE",
+            "SELECT SYSTEM$VALIDATE_STORAGE_INTEGRATION('AMPLITUDE_LAKE_AMPLITUDE', 's3://lake/amp/', ",
         )
     ]
     assert places == sorted(places)
