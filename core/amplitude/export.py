@@ -17,7 +17,7 @@ from core.amplitude.answers import Failing
 from core.amplitude.archive import read_directory
 from core.amplitude.client import Clock, ExportClient, NoData
 from core.amplitude.directory import Member
-from core.errors import BrokenAnswer, ExportTooLarge, StrangeArchive
+from core.errors import BrokenAnswer, ExportTooLarge, PipelineError, StrangeArchive
 from core.hours import ExportHour, ExportWindow, windows_of
 
 #: A window, its halves and its quarters: if all of them fail, no hour of it can be blamed.
@@ -102,10 +102,10 @@ class _Export:
         self._skipped: list[str] = []
         self._size_bytes = 0
         self._largest: int | None = None
-        self._in_vain = 0
 
     def run(self) -> None:
         pending = deque([self._window])
+        in_vain: list[PipelineError] = []
         while pending:
             part = pending.popleft()
             if self._largest is not None and len(part) > self._largest:
@@ -125,13 +125,15 @@ class _Export:
                 pending.extendleft(reversed(part.halves()))
             except (Failing, BrokenAnswer) as error:
                 path.unlink(missing_ok=True)
-                self._in_vain += 1
-                if not self._hours and (len(self._window) == 1 or self._in_vain == _ENOUGH_IN_VAIN):
-                    raise  # not one hour's fault: the task's own retry is what is left
+                in_vain.append(error)
+                if not self._hours and len(in_vain) == _ENOUGH_IN_VAIN:
+                    break
                 if len(part) == 1:
                     self._failures[part.first] = str(error)
                     continue
                 pending.extend(part.halves())  # after the others, which show whether Amplitude answers at all
+        if in_vain and not self._hours:
+            raise in_vain[-1]  # not one hour's fault: the task's own retry is what is left
 
     def _take(self, part: ExportWindow, path: Path) -> None:
         answer = self._client.download(part, path, clock=self._clock)

@@ -15,7 +15,7 @@ import pytest
 
 from core.amplitude.client import ClientLimits, ExportClient
 from core.amplitude.export import ExportedHour, ExportedWindow, export_window
-from core.errors import BrokenAnswer, ExportRefused, ExportUnavailable, PipelineError
+from core.errors import BrokenAnswer, ExportRefused, ExportUnavailable, PipelineError, is_transient
 from core.hours import ExportHour, ExportWindow
 from emulators.amplitude import AmplitudeEmulator, EventSource, Fault, FaultPlan
 from emulators.amplitude.faults import ArchiveFault, BodyFault, WireFault
@@ -233,6 +233,19 @@ def test_an_outage_is_not_looked_for_in_every_single_hour(fault: Fault, tmp_path
             export(emulator, tmp_path)
         asked = Counter(len(request.window) for request in emulator.requests if request.window)
     assert asked == {24: 2, 12: 4, 6: 8}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("hours", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("fault", [Fault("status", status=503, times=None), Fault("cut", times=None)])
+def test_an_outage_is_left_to_the_task_s_retry_however_short_the_window(
+    fault: Fault, hours: int, tmp_path: Path
+) -> None:
+    """A window that returns with failures is not tried again: its task has completed."""
+    window = ExportWindow(HOUR, HOUR + (hours - 1))
+    with amplitude(fault) as emulator, pytest.raises((ExportUnavailable, BrokenAnswer)) as raised:
+        export(emulator, tmp_path, window)
+    assert is_transient(raised.value)
     assert list(tmp_path.iterdir()) == []
 
 
