@@ -15,7 +15,7 @@
     │   ├── LakeUnavailable       busy, broken off or silent                      (transient)
     │   ├── LakeRefused           credentials, bucket, key policy
     │   ├── LakeConflict          the prefix belongs to another project, or holds what we never wrote
-    │   └── HourUnusable          one hour cannot be stored or read as it is; the others can
+    │   └── HourUnusable          one hour's manifest is damaged or gone; the others can be read
     ├── WarehouseError            Snowflake
     │   ├── WarehouseUnavailable  busy, broken off, or another loader holds the lock  (transient)
     │   ├── WarehouseRefused      credentials, rights, missing objects, another lake's schema
@@ -101,7 +101,7 @@ class LakeConflict(LakeError):
 
 
 class HourUnusable(LakeError):
-    """One hour cannot be stored or read as it is; the others can. Permanent."""
+    """One hour's manifest is damaged or gone; the others can be read. Permanent."""
 
 
 class WarehouseError(PipelineError):

@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from core.errors import HourUnusable, LakeConflict
+from core.errors import LakeConflict
 from core.hours import ExportHour, ExportWindow
 from core.lake.identity import LakeIdentity
 from core.lake.layout import Compression, Status, part_key, whole_milliseconds
 from core.lake.manifest import Manifest, Part, content_digest
 from core.lake.store import Lake
 from core.lake.verdict import verdict_of
-
-#: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
-_LARGEST_PUT_BYTES = 5 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,40 +48,39 @@ def commit_hour(  # noqa: PLR0913  # an hour is made of this many facts
     window: ExportWindow,
     compression: Compression,
     uploads_at_once: int,
+    restore: bool = False,
 ) -> Manifest:
     """Put one hour's parts into the lake, then commit the hour with its manifest.
 
     Guarantees: when this returns, everything that the manifest names is in the lake, checked by S3
     against the CRC-32 that was computed here. Content that the hour has already is not uploaded
-    again: the new manifest repeats the old one's parts, and settles the hour. Safe to repeat, and
-    for two at once: keys are made from content, and readers decide between manifests.
+    again, unless ``restore`` says so: the new manifest repeats the old one's parts, and settles the
+    hour. Safe to repeat, and for two at once: keys are made from content, and readers decide between
+    manifests.
 
     Args:
         parts: What the hour consists of; none for an hour without data.
         app_id: Whose it is; None for an hour without data, which is the lake's own project's.
         api_host: Where it was exported from.
         exported_at: UTC, just before the request that brought them was sent.
+        restore: The hour was exported because its objects are missing or differ: its parts go up
+            whatever the lake says it has, and what its manifest says is not asked.
 
     Returns:
         The manifest that was written; whether it counts is for :func:`verdict_of` to say.
 
     Raises:
-        HourUnusable: A part is more than one object takes, or the manifest that the hour has cannot be
-            read. Permanent.
+        HourUnusable: The manifest that the hour has cannot be read. Permanent.
         LakeConflict: The lake holds another project's events, or an hour without data comes before
             any archive has said whose lake this is. Permanent.
         LakeUnavailable: S3 did not answer or was busy. Transient.
         LakeRefused: Credentials, bucket or key policy. Permanent.
         OSError: A part cannot be read.
     """
-    for part in parts:
-        if part.size_bytes > _LARGEST_PUT_BYTES:
-            msg = f"{part.member} has {part.size_bytes:,} bytes; one object may be put whole up to 5 GiB."
-            raise HourUnusable(msg)
     identity = _identity(lake, hour, app_id, api_host)
     lake.claim(identity)
     stored = tuple(_stored(hour, part, compression) for part in parts)
-    held = verdict_of(hour, lake.manifest_names(hour, hour)).content
+    held = None if restore else verdict_of(hour, lake.manifest_names(hour, hour)).content
     if held is not None and held.digest == content_digest(stored):
         stored = lake.read_manifest(held).parts
     else:

@@ -11,7 +11,7 @@ _SERVER_ERROR = 500
 
 _BUSY = {
     "BadDigest", "ConditionalRequestConflict", "IncompleteBody", "InternalError", "KMS.ThrottlingException",
-    "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling",
+    "NoSuchUpload", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling",
     "ThrottlingException", "TooManyRequestsException", "XAmzContentSHA256Mismatch",
 }  # fmt: skip
 _REMEDIES = {
@@ -19,6 +19,8 @@ _REMEDIES = {
     "InvalidAccessKeyId": "AWS does not know the access key: check AWS_ACCESS_KEY.",
     "SignatureDoesNotMatch": "The secret key does not belong to the access key: check AWS_SECRET_KEY.",
     "AccessDenied": "Check the uploader's policy, the bucket policy and the rights on the KMS key.",
+    # a HEAD is answered without a code
+    "403": "Check the uploader's policy, the bucket policy and the right to decrypt with the KMS key.",
     "PermanentRedirect": "The bucket is in another region: check AWS_REGION.",
     "AuthorizationHeaderMalformed": "The bucket is in another region: check AWS_REGION.",
     "ExpiredToken": "The session's credentials have ended: get new ones.",

@@ -118,7 +118,12 @@ def part_key(hour: ExportHour, stem: str, *, crc32: int, compression: Compressio
         crc32: Of the object's own bytes, gzipped or not.
     """
     name = stem.replace("#", "_")
-    return f"{EVENTS}date={hour.day}/hour={hour.hour_of_day}/{name}-{crc32:08x}.{_EXTENSIONS[compression]}"
+    return f"{part_folder(hour)}{name}-{crc32:08x}.{_EXTENSIONS[compression]}"
+
+
+def part_folder(hour: ExportHour) -> str:
+    """Every object of one hour, whether a manifest names it or not; sorts as time does."""
+    return f"{EVENTS}date={hour.day}/hour={hour.hour_of_day}/"
 
 
 def manifest_folder(hour: ExportHour) -> str:

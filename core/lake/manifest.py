@@ -15,6 +15,7 @@ from core.lake.layout import ManifestName, Status, stamp
 
 VERSION = 1
 _MAX_BODY_BYTES = 64 << 20
+_MAX_REASON_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Manifest:
     Attributes:
         exported_at: UTC, whole milliseconds, just before the request was sent.
         window: What that request asked for.
+        reason: Why the hour is given up, in somebody's own words; kept as :func:`reason_line` has it.
     """
 
     hour: ExportHour
@@ -56,6 +58,10 @@ class Manifest:
     window: ExportWindow
     status: Status
     parts: tuple[Part, ...]
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", reason_line(self.reason))
 
     @property
     def events(self) -> int:
@@ -83,8 +89,8 @@ class Manifest:
         return ManifestName(self.hour, self.exported_at, self.status, self.events, self.digest)
 
     def to_json(self) -> bytes:
-        """Canonical: sorted keys, no spaces, UTF-8."""
-        body = {
+        """Canonical: sorted keys, no spaces, UTF-8; a reason only if there is one."""
+        body: dict[str, Any] = {
             "version": VERSION,
             "hour": str(self.hour),
             "app_id": self.app_id,
@@ -95,6 +101,8 @@ class Manifest:
             "parts": [{name: getattr(part, name) for name in Part.__slots__} for part in self.parts],
             "totals": {"events": self.events, "json_bytes": self.json_bytes, "size_bytes": self.size_bytes},
         }
+        if self.reason:
+            body["reason"] = self.reason
         return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     @classmethod
@@ -131,6 +139,7 @@ class Manifest:
             window=ExportWindow(first, last),
             status=Status(fields["status"]),
             parts=tuple(_part(part) for part in fields["parts"]),
+            reason=_text(fields["reason"]) if "reason" in fields else "",
         )
 
 
@@ -142,6 +151,12 @@ def content_digest(parts: tuple[Part, ...]) -> str:
     """
     facts = sorted([part.member, part.events, part.json_bytes, part.json_crc32] for part in parts)
     return hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).hexdigest()[:32]
+
+
+def reason_line(text: str) -> str:
+    """A reason as a manifest keeps it: one line of at most 500 characters that can be shown."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(shown.split())[:_MAX_REASON_CHARACTERS].rstrip()
 
 
 def _part(fields: Mapping[str, Any]) -> Part:

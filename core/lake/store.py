@@ -1,39 +1,26 @@
-"""The door to the lake: S3 through boto3, whose errors never show outside of it.
-
-boto3 retries throttling, 5xx and broken connections itself (its "standard" mode, a few attempts
-within seconds); what comes out of here is retried, if it is transient, by the task around it.
-"""
+"""The door to the lake: what lies where, in words of hours, parts and manifests."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    ParamValidationError,
-    PartialCredentialsError,
-)
-
-from core.errors import HourUnusable, InvalidInput, LakeConflict, LakeError, LakeRefused, LakeUnavailable
+from core.errors import HourUnusable, InvalidInput, LakeConflict
 from core.hours import ExportHour
-from core.lake.failures import lake_error
 from core.lake.identity import LakeIdentity
 from core.lake.layout import (
+    EVENTS,
     IDENTITY_KEY,
     MANIFESTS,
     WANTED,
     ManifestName,
     day_of,
     manifest_folder,
+    part_folder,
     wanted_key,
 )
 from core.lake.manifest import Manifest
+from core.lake.store_objects import LARGEST_PUT_BYTES, PIECE_BYTES, LakeObjects
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -42,26 +29,43 @@ if TYPE_CHECKING:
 class Lake:
     """One Amplitude project's events under one prefix of one bucket. Threads may share it.
 
+    Every method can end so:
+
+    Raises:
+        LakeUnavailable: S3 did not answer or was busy. Transient.
+        LakeRefused: Credentials, bucket or key policy. Permanent.
+
     Args:
         client: boto3's S3 client.
         prefix: Where the lake lies in the bucket; "" or ending in "/".
         kms_key_id: The key that objects are encrypted with; None leaves it to the bucket's default.
+        largest_put_bytes: A larger part goes up in pieces; S3 takes at most 5 GiB whole.
+        piece_bytes: The least size of such a piece but the last; S3 takes 5 MiB to 5 GiB.
     """
 
     def __init__(
-        self, client: S3Client, *, bucket: str, prefix: str = "", kms_key_id: str | None = None
+        self,
+        client: S3Client,
+        *,
+        bucket: str,
+        prefix: str = "",
+        kms_key_id: str | None = None,
+        largest_put_bytes: int = LARGEST_PUT_BYTES,
+        piece_bytes: int = PIECE_BYTES,
     ) -> None:
-        self._s3 = client
-        self._bucket = bucket
-        self._prefix = prefix
-        self._encryption: dict[str, Any] = {}
-        if kms_key_id:
-            self._encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}
+        self._objects = LakeObjects(
+            client,
+            bucket=bucket,
+            prefix=prefix,
+            kms_key_id=kms_key_id,
+            largest_put_bytes=largest_put_bytes,
+            piece_bytes=piece_bytes,
+        )
 
     @property
     def url(self) -> str:
         """``s3://bucket/prefix/``: how the warehouse knows this lake."""
-        return f"s3://{self._bucket}/{self._prefix}"
+        return self._objects.url
 
     def identity(self) -> LakeIdentity | None:
         """Whose events the lake holds; None as long as no archive has landed.
@@ -69,14 +73,8 @@ class Lake:
         Raises:
             LakeConflict: lake.json is of another layout version, or cannot be read. Permanent.
         """
-        with self._translated("read lake.json"):
-            try:
-                body = self._s3.get_object(Bucket=self._bucket, Key=self._prefix + IDENTITY_KEY)["Body"].read(
-                    1 << 16
-                )
-            except self._s3.exceptions.NoSuchKey:
-                return None
-        return LakeIdentity.from_json(body, where=self.url)
+        body = self._objects.get(IDENTITY_KEY)
+        return None if body is None else LakeIdentity.from_json(body, where=self.url)
 
     def claim(self, identity: LakeIdentity) -> None:
         """Make sure that the lake holds this project's events, and write that down if it is new.
@@ -88,7 +86,7 @@ class Lake:
         """
         held = self.identity()
         if held is None:
-            if self._put_new(IDENTITY_KEY, identity.to_json()):
+            if self._objects.create(IDENTITY_KEY, identity.to_json()):
                 return
             held = self.identity()
         if held != identity:
@@ -108,7 +106,7 @@ class Lake:
         """
         names = []
         end = manifest_folder(last + 1)
-        for key in self._keys(MANIFESTS, start_after=manifest_folder(first)):
+        for key, _ in self._objects.listed(MANIFESTS, start_after=manifest_folder(first)):
             if key >= end:
                 break
             names.append(ManifestName.parse(key))
@@ -122,9 +120,8 @@ class Lake:
         """
         start_after = f"{MANIFESTS}date={since.day}" if since else MANIFESTS
         newest = None
-        for page in self._pages(MANIFESTS, start_after=start_after, delimiter="/"):
-            for folder in page.get("CommonPrefixes", []):
-                newest = folder["Prefix"].removeprefix(self._prefix)
+        for folder in self._objects.folders(MANIFESTS, start_after=start_after):
+            newest = folder
         return None if newest is None else day_of(newest)
 
     def read_manifest(self, name: ManifestName) -> Manifest:
@@ -133,22 +130,20 @@ class Lake:
         Raises:
             HourUnusable: It is damaged, or gone although it was listed. Permanent.
         """
-        with self._translated(f"read the manifest of {name.hour}"):
-            try:
-                body = self._s3.get_object(Bucket=self._bucket, Key=self._prefix + name.key)["Body"].read()
-            except self._s3.exceptions.NoSuchKey:
-                msg = f"{self.url}{name.key} was listed and is gone: somebody deletes in the lake."
-                raise HourUnusable(msg) from None
+        body = self._objects.get(name.key)
+        if body is None:
+            msg = f"{self.url}{name.key} was listed and is gone: somebody deletes in the lake."
+            raise HourUnusable(msg)
         return Manifest.from_json(body, name)
 
     def put_manifest(self, manifest: Manifest) -> None:
         """Commit an hour. Goes last: everything it names must be there already. Safe to repeat."""
-        self._put_new(manifest.name.key, manifest.to_json())
+        self._objects.create(manifest.name.key, manifest.to_json())
 
     def put_part(self, path: Path, key: str, *, crc32: int) -> None:
-        """Put one object into the lake, its checksum checked by S3 before it is stored.
+        """Put one object of any size into the lake, its checksum checked by S3 before it is there.
 
-        Safe to repeat: the key is made from the content.
+        All or nothing, and safe to repeat: the key is made from the content.
 
         Args:
             crc32: Of the file's bytes. It goes up with them, S3 refuses a body that differs, and stores it.
@@ -156,20 +151,32 @@ class Lake:
         Raises:
             OSError: The file cannot be read.
         """
-        with self._translated(f"put {key}"), path.open("rb") as body:
-            self._s3.put_object(
-                Bucket=self._bucket,
-                Key=self._prefix + key,
-                Body=body,
-                ContentType="application/gzip" if key.endswith(".gz") else "application/x-ndjson",
-                ChecksumAlgorithm="CRC32",
-                ChecksumCRC32=base64.b64encode(crc32.to_bytes(4, "big")).decode(),
-                **self._encryption,
-            )
+        self._objects.put_file(path, key, crc32=crc32)
+
+    def stored_parts(self, first: ExportHour, last: ExportHour) -> dict[str, int]:
+        """Key and size in bytes of every object of the hours from ``first`` to ``last``, both included.
+
+        Whether an object belongs to its hour is for the manifests to say. One request for each thousand.
+        """
+        end = part_folder(last + 1)
+        sizes = {}
+        for key, size_bytes in self._objects.listed(EVENTS, start_after=part_folder(first)):
+            if key >= end:
+                break
+            sizes[key] = size_bytes
+        return sizes
+
+    def stored_crc32(self, key: str) -> str | None:
+        """The CRC-32 that S3 keeps of a part, as its manifest writes it; nothing is downloaded.
+
+        Returns:
+            None if there is no such object, or if it was stored without a CRC-32 of the whole of it.
+        """
+        return self._objects.stored_crc32(key)
 
     def wanted_from(self) -> ExportHour | None:
         """The earliest hour from which on hours are wanted."""
-        for key in self._keys(WANTED, start_after=WANTED):
+        for key, _ in self._objects.listed(WANTED, start_after=WANTED):
             try:
                 return ExportHour.parse(key.removeprefix(WANTED))
             except InvalidInput:
@@ -179,69 +186,4 @@ class Lake:
 
     def want_from(self, hour: ExportHour) -> None:
         """Remember that hours from here on are wanted, whatever happens to this run. Safe to repeat."""
-        self._put_new(wanted_key(hour), b"")
-
-    def _put_new(self, key: str, body: bytes) -> bool:
-        """Create an object; False if there was one, which then stays as it is."""
-        with self._translated(f"write {key}"):
-            try:
-                self._s3.put_object(
-                    Bucket=self._bucket,
-                    Key=self._prefix + key,
-                    Body=body,
-                    IfNoneMatch="*",
-                    ChecksumAlgorithm="CRC32",
-                    ContentType="application/json",
-                    **self._encryption,
-                )
-            except ClientError as error:
-                if error.response.get("Error", {}).get("Code") != "PreconditionFailed":
-                    raise
-                return False
-        return True
-
-    def _keys(self, folder: str, *, start_after: str) -> Iterator[str]:
-        for page in self._pages(folder, start_after=start_after):
-            for found in page.get("Contents", []):
-                yield found["Key"].removeprefix(self._prefix)
-
-    def _pages(self, folder: str, *, start_after: str, delimiter: str = "") -> Iterator[dict[str, Any]]:
-        grouped: dict[str, Any] = {"Delimiter": delimiter} if delimiter else {}
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket,
-            Prefix=self._prefix + folder,
-            StartAfter=self._prefix + start_after,
-            **grouped,
-        )
-        iterator: Iterator[Any] = iter(pages)
-        while True:
-            with self._translated(f"list {folder}"):
-                page = next(iterator, None)
-            if page is None:
-                return
-            yield page
-
-    @contextmanager
-    def _translated(self, attempt: str) -> Iterator[None]:
-        """boto3's errors as ours, saying what was attempted and what to do."""
-        where = f"Could not {attempt} in {self.url}"
-        try:
-            yield
-        except LakeError:
-            raise
-        except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
-            status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-            raise lake_error(where, code=code, status=status) from None
-        except (NoCredentialsError, PartialCredentialsError):
-            remedy = "Set AWS_ACCESS_KEY and AWS_SECRET_KEY, or give the machine a role"
-            msg = f"{where}: no AWS credentials. {remedy}."
-            raise LakeRefused(msg) from None
-        except ParamValidationError as error:
-            msg = f"{where}: not a bucket or key that can be ({' '.join(str(error).split())[:200]})."
-            raise LakeRefused(msg) from None
-        except BotoCoreError as error:
-            msg = (
-                f"{where}: S3 cannot be reached ({type(error).__name__}). Check the network and the endpoint."
-            )
-            raise LakeUnavailable(msg) from None
+        self._objects.create(wanted_key(hour), b"")

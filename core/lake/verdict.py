@@ -25,13 +25,19 @@ class HourVerdict:
     Attributes:
         content: The manifest that counts; None if no export of the hour has landed.
         shrunk: Later exports that hold fewer events and were not accepted, oldest first.
-        given_up: Whether somebody said not to ask for the hour any more.
+        give_up: The newest word of somebody who said not to ask for the hour any more; None if nobody
+            said so, or if it has ended since.
     """
 
     hour: ExportHour
     content: ManifestName | None
     shrunk: tuple[ManifestName, ...] = ()
-    given_up: bool = False
+    give_up: ManifestName | None = None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether somebody said not to ask for the hour any more."""
+        return self.give_up is not None
 
     @property
     def is_committed(self) -> bool:
@@ -57,20 +63,21 @@ def verdict_of(hour: ExportHour, names: Iterable[ManifestName]) -> HourVerdict:
     """Decide between the manifests of one hour, given in any order."""
     content: ManifestName | None = None
     shrunk: list[ManifestName] = []
-    given_up = given_up_without_content = False
+    give_up: ManifestName | None = None
+    given_up_without_content = False
     for name in sorted(names):
         if name.status is Status.GIVEN_UP:
-            given_up, given_up_without_content = True, content is None
+            give_up, given_up_without_content = name, content is None
         elif name.status is Status.RETRY:
-            given_up = False
+            give_up = None
         elif content is not None and name.events < content.events and name.status is not Status.ACCEPTED:
             shrunk.append(name)
         else:
             content = name
             shrunk.clear()
             if given_up_without_content:
-                given_up = False
-    return HourVerdict(hour, content, tuple(shrunk), given_up)
+                give_up = None
+    return HourVerdict(hour, content, tuple(shrunk), give_up)
 
 
 def verdicts_of(names: Iterable[ManifestName]) -> dict[ExportHour, HourVerdict]:

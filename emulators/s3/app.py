@@ -12,7 +12,7 @@ from typing import Any
 from emulators.s3 import chunked, operations, uploads
 from emulators.s3.checksums import verify_body
 from emulators.s3.errors import S3Error, access_denied
-from emulators.s3.faults import FaultPlan, break_off
+from emulators.s3.faults import FaultPlan, break_off, corrupt
 from emulators.s3.listing import Question, page_of, render
 from emulators.s3.messages import Answer, Hangup, Message
 from emulators.s3.objects import SSE, SSE_KEY, complete_head, put_object
@@ -68,7 +68,7 @@ class Application:
         try:
             if fault is not None:
                 break_off(fault)
-            answer = self._answer(message)
+            answer = self._answer(corrupt(message) if fault == "corrupted" else message)
             status = answer.status
         except S3Error as error:
             answer = error.answer()

@@ -8,12 +8,14 @@ from http import HTTPStatus
 from threading import Lock
 from typing import Literal
 
+from emulators.s3 import chunked
 from emulators.s3.errors import S3Error, access_denied
 from emulators.s3.messages import Hangup, Message
 
 #: ``lost-answer``: the request is carried out, and the connection reset instead of an answer.
 #: ``reset``: the connection is reset, and nothing was done.
-FaultKind = Literal["error", "slow-down", "denied", "conflict", "reset", "lost-answer"]
+#: ``corrupted``: one byte of the request's body is changed on the way.
+FaultKind = Literal["error", "slow-down", "denied", "conflict", "reset", "lost-answer", "corrupted"]
 
 
 @dataclass(slots=True)
@@ -80,3 +82,21 @@ def break_off(kind: FaultKind) -> None:
         raise S3Error(HTTPStatus.CONFLICT, "ConditionalRequestConflict", words)
     if kind == "reset":
         raise Hangup
+
+
+def corrupt(message: Message) -> Message:
+    """The message with one byte of its data changed; as it is if it carries none.
+
+    Of a body in aws-chunked it is the first byte of the first chunk: the framing stays whole.
+    """
+    if not message.body:
+        return message
+    place = len(message.body) // 2
+    if chunked.is_chunked(message.headers):
+        size, _, data = message.body.partition(b"\r\n")
+        if int(size.partition(b";")[0], 16) == 0:
+            return message
+        place = len(message.body) - len(data)
+    body = bytearray(message.body)
+    body[place] ^= 1
+    return Message(message.method, message.target, message.headers, bytes(body))

@@ -29,6 +29,7 @@ from emulators.s3.store import Store, stored_key
 
 _ALGORITHM = "x-amz-checksum-algorithm"
 _TYPE = "x-amz-checksum-type"
+_SIZE = "x-amz-mp-object-size"
 _PART_NUMBER = re.compile(rb"<PartNumber>\s*(\d+)\s*</PartNumber>")
 
 
@@ -133,7 +134,12 @@ def _complete(store: Store, message: Message, upload: Any) -> Answer:
 
 
 def _verify_whole(message: Message, upload: Any, numbers: list[int]) -> None:
-    """Compare the checksum of the whole, before anything is stored."""
+    """Compare size and checksum of the whole, before anything is stored."""
+    parts = [upload.parts[number].value for number in numbers if number in upload.parts]
+    size = message.headers.get(_SIZE)
+    if size is not None and int(size) != sum(map(len, parts)):
+        msg = "The provided 'x-amz-mp-object-size' header does not match what was computed."
+        raise invalid_request(msg)
     kind = message.headers.get(_TYPE, "").upper()
     begun = upload.metadata.get(_TYPE, "")
     if kind and kind != begun:
@@ -147,7 +153,7 @@ def _verify_whole(message: Message, upload: Any, numbers: list[int]) -> None:
         return
     if stated.algorithm != upload.metadata[_ALGORITHM]:
         raise S3Error(HTTPStatus.BAD_REQUEST, "BadDigest", "The checksum's algorithm is not the upload's.")
-    verify(stated, (upload.parts[number].value for number in numbers if number in upload.parts))
+    verify(stated, parts)
 
 
 def _repeated(store: Store, message: Message) -> Answer:

@@ -43,10 +43,12 @@ class Pond:
         lake: The door, over a client of its own.
         s3: The emulator behind it.
         prefix: Where it lies in the bucket.
+        door: What the doors are told besides.
     """
 
-    def __init__(self, s3: S3Emulator, prefix: str | None = None) -> None:
+    def __init__(self, s3: S3Emulator, prefix: str | None = None, **door: Any) -> None:
         self.s3 = s3
+        self.door = door
         self.prefix = f"{uuid.uuid4().hex[:12]}/" if prefix is None else prefix
         self.asked: Counter[str] = Counter()
         self.client: Any = s3.client()
@@ -56,7 +58,7 @@ class Pond:
     def again(self, **changes: Any) -> Lake:
         """Another door to the same lake."""
         client = self.s3.client(**changes) if changes else self.client
-        return Lake(client, bucket=BUCKET, prefix=self.prefix)
+        return Lake(client, bucket=BUCKET, prefix=self.prefix, **self.door)
 
     def _count(self, model: Any, **_: Any) -> None:
         self.asked[model.name] += 1
@@ -108,6 +110,7 @@ class Pond:
         exported_at: datetime | None = None,
         compression: Compression = "none",
         lake: Lake | None = None,
+        restore: bool = False,
     ) -> Manifest:
         """Commit an hour that consists of these parts' JSON; none is an hour without data."""
         return commit_hour(
@@ -120,6 +123,7 @@ class Pond:
             window=ExportWindow(hour, hour),
             compression=compression,
             uploads_at_once=4,
+            restore=restore,
         )
 
     def fill(self, folder: Path, hour: ExportHour, *counts: int, **changes: Any) -> Manifest:

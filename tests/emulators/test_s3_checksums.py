@@ -172,7 +172,7 @@ def test_a_streamed_body_is_compared_with_the_checksum_in_its_trailer(s3: S3Emul
     assert is_absent(client, "streamed-wrong")
 
 
-def upload(client: Any, key: str, parts: list[bytes], **last: str) -> Any:
+def upload(client: Any, key: str, parts: list[bytes], **last: Any) -> Any:
     begun = client.create_multipart_upload(
         Bucket="lake", Key=key, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT"
     )
@@ -210,6 +210,65 @@ def test_the_checksum_of_the_whole_is_compared_before_parts_become_an_object(cli
     head = client.head_object(Bucket="lake", Key="whole", ChecksumMode="ENABLED")
     assert (head["ChecksumCRC32"], head["ChecksumType"]) == (crc32(whole), "FULL_OBJECT")
     assert client.get_object(Bucket="lake", Key="whole")["Body"].read() == whole
+
+
+def test_the_size_of_the_whole_is_compared_before_parts_become_an_object(client: Any) -> None:
+    sizes: list[dict[str, Any]] = [{"MpuObjectSize": len(PART) + 1}, {"MpuObjectSize": len(PART)}]
+    with pytest.raises(ClientError) as error:
+        upload(client, "size-wrong", [PART, BODY], **sizes[1])
+    assert code_of(error) == ("InvalidRequest", 400)
+    with pytest.raises(ClientError):
+        upload(client, "size-wrong", [PART], **sizes[0])
+    assert is_absent(client, "size-wrong")
+    upload(client, "size", [PART], **sizes[1])
+    assert client.head_object(Bucket="lake", Key="size")["ContentLength"] == len(PART)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("body", [BODY, b"1"])
+def test_a_body_that_is_changed_on_the_way_is_refused_once(s3: S3Emulator, signed: bool, body: bytes) -> None:
+    config = Config(retries={"total_max_attempts": 1}, s3={"payload_signing_enabled": signed})
+    client = s3.client(config=config)
+    s3.fail("corrupted", key="^corrupted$")
+    with pytest.raises(ClientError) as error:
+        client.put_object(Bucket="lake", Key="corrupted", Body=body, ChecksumCRC32=crc32(body))
+    expected = "XAmzContentSHA256Mismatch" if signed else "BadDigest"
+    assert code_of(error) == (expected, 400)
+    assert is_absent(client, "corrupted")
+    client.put_object(Bucket="lake", Key="corrupted", Body=body, ChecksumCRC32=crc32(body))
+    assert client.get_object(Bucket="lake", Key="corrupted")["Body"].read() == body
+    client.delete_object(Bucket="lake", Key="corrupted")
+
+
+def test_a_streamed_body_that_is_changed_on_the_way_is_refused(s3: S3Emulator, client: Any) -> None:
+    s3.fail("corrupted", key="^streamed-corrupted$")
+    status, answer = raw_put(s3, "streamed-corrupted", *streamed(BODY, crc32(BODY)))
+    assert (status, b"<Code>BadDigest</Code>" in answer) == (400, True)
+    assert is_absent(client, "streamed-corrupted")
+    assert raw_put(s3, "streamed-corrupted", *streamed(BODY, crc32(BODY)))[0] == 200
+
+
+def test_a_body_without_checksums_that_is_changed_on_the_way_is_stored(s3: S3Emulator) -> None:
+    """What the checksum is for."""
+    s3.fail("corrupted", key="^unguarded$")
+    assert raw_put(s3, "unguarded", {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}, BODY)[0] == 200
+    stored = s3.client().get_object(Bucket="lake", Key="unguarded")["Body"].read()
+    assert stored != BODY
+    assert len(stored) == len(BODY)
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_request_without_data_has_nothing_to_be_changed(
+    s3: S3Emulator, client: Any, streaming: bool
+) -> None:
+    s3.fail("corrupted", key="^nothing$")
+    headers, body = {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}, b""
+    if streaming:
+        headers, body = streamed(b"", crc32(b""))
+        body = body[body.index(b"0\r\nx-amz") :]
+    assert raw_put(s3, "nothing", headers, body)[0] == 200
+    s3.fail("corrupted", method="GET", key="^nothing$")
+    assert client.get_object(Bucket="lake", Key="nothing")["Body"].read() == b""
 
 
 def test_a_part_that_is_too_small_is_refused(client: Any) -> None:

@@ -108,6 +108,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         window=ExportWindow(first, last),
         status=status,
         parts=tuple(draw(st.lists(parts(hour), max_size=4))) if status.has_content else (),
+        reason=draw(st.text(max_size=600)) if status is Status.GIVEN_UP else "",
     )
 
 

@@ -6,7 +6,6 @@ import base64
 import gzip
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -271,22 +270,62 @@ def test_nothing_of_another_host_s_hour_gets_into_the_lake(
     assert pond.contents() == ["lake.json"]
 
 
-def test_a_part_of_more_than_one_put_fails_its_hour_before_anything_is_written(
-    pond: Pond, tmp_path: Path
-) -> None:
-    (small,) = write_parts(tmp_path, HOUR, [b"{}\n"])
-    large = replace(small, size_bytes=(5 << 30) + 1)
-    window = ExportWindow(HOUR, HOUR)
-    with pytest.raises(HourUnusable, match=r"19#0 has 5,368,709,121 bytes"):
-        commit_hour(
-            pond.lake, HOUR, [large], app_id=APP, api_host=HOST, exported_at=HOUR.complete_at,
-            window=window, compression="none", uploads_at_once=1,
-        )  # fmt: skip
-    assert pond.contents() == []
-
-
 def test_nothing_of_another_project_s_hour_gets_into_the_lake(pond: Pond, tmp_path: Path) -> None:
     pond.lake.claim(LakeIdentity(APP + 1, HOST))
     with pytest.raises(LakeConflict, match=f"app {APP + 1}"):
         pond.fill(tmp_path, HOUR, 3)
     assert pond.contents() == ["lake.json"]
+
+
+# What the lake has lost, or holds in another way
+
+
+def test_an_hour_whose_objects_are_gone_is_restored_with_the_same_content(pond: Pond, tmp_path: Path) -> None:
+    first = pond.fill(tmp_path, HOUR, 3, 4)
+    pond.remove(first.parts[0].key)
+    pond.put(first.parts[1].key, b"{}\n")
+    again = pond.fill(tmp_path, HOUR, 3, 4, exported_at=SETTLED, restore=True)
+    assert committed(pond) == again
+    assert (again.parts, again.digest) == (first.parts, first.digest)
+    assert [pond.get(one.key) for one in first.parts] == [events_of(HOUR, 0, 3), events_of(HOUR, 1, 4)]
+
+
+def test_an_hour_that_is_not_to_be_restored_stays_as_it_is(pond: Pond, tmp_path: Path) -> None:
+    (lost,) = pond.fill(tmp_path, HOUR, 3).parts
+    pond.remove(lost.key)
+    pond.fill(tmp_path, HOUR, 3, exported_at=SETTLED)
+    assert lost.key not in pond.contents()
+
+
+def test_a_restored_hour_s_manifest_names_the_parts_that_went_up(pond: Pond, tmp_path: Path) -> None:
+    first = pond.fill(tmp_path, HOUR, 3)
+    again = pond.fill(tmp_path, HOUR, 3, exported_at=SETTLED, restore=True, compression="gzip")
+    assert committed(pond) == again
+    assert again.digest == first.digest
+    assert [one.key.endswith(".json.gz") for one in again.parts] == [True]
+    assert gzip.decompress(pond.get(again.parts[0].key)) == events_of(HOUR, 0, 3)
+
+
+def test_an_hour_whose_manifest_is_damaged_can_be_restored(pond: Pond, tmp_path: Path) -> None:
+    first = pond.fill(tmp_path, HOUR, 3)
+    pond.put(first.name.key, b"rubbish")
+    with pytest.raises(HourUnusable):
+        pond.fill(tmp_path, HOUR, 3, exported_at=SETTLED)
+    again = pond.fill(tmp_path, HOUR, 3, exported_at=SETTLED, restore=True)
+    assert committed(pond) == again
+
+
+def test_an_hour_without_data_can_be_restored(pond: Pond, tmp_path: Path) -> None:
+    pond.lake.claim(LakeIdentity(APP, HOST))
+    pond.put(pond.fill(tmp_path, HOUR).name.key, b"rubbish")
+    assert pond.fill(tmp_path, HOUR, exported_at=SETTLED, restore=True) == committed(pond)
+
+
+def test_a_restore_that_was_killed_may_be_repeated(pond: Pond, tmp_path: Path) -> None:
+    (lost,) = pond.fill(tmp_path, HOUR, 3).parts
+    pond.remove(lost.key)
+    pond.s3.fail("reset", key="manifests/")
+    with pytest.raises(LakeUnavailable):
+        pond.fill(tmp_path, HOUR, 3, exported_at=SETTLED, restore=True)
+    assert pond.fill(tmp_path, HOUR, 3, exported_at=SETTLED, restore=True) == committed(pond)
+    assert pond.get(lost.key) == events_of(HOUR, 0, 3)

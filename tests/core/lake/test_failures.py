@@ -22,6 +22,7 @@ from core.lake.failures import lake_error
         (409, "ConditionalRequestConflict"),
         (409, "OperationAborted"),
         (400, "KMS.ThrottlingException"),
+        (404, "NoSuchUpload"),
     ],
 )
 def test_what_passes_is_transient(status: int, code: str) -> None:
@@ -39,6 +40,7 @@ def test_what_passes_is_transient(status: int, code: str) -> None:
         (403, "InvalidAccessKeyId", "AWS_ACCESS_KEY"),
         (403, "SignatureDoesNotMatch", "AWS_SECRET_KEY"),
         (403, "AccessDenied", "policy"),
+        (403, "403", "decrypt"),
         (301, "PermanentRedirect", "AWS_REGION"),
         (400, "AuthorizationHeaderMalformed", "AWS_REGION"),
         (400, "ExpiredToken", "get new ones"),

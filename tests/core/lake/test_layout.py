@@ -16,6 +16,7 @@ from core.lake.layout import (
     Status,
     day_of,
     manifest_folder,
+    part_folder,
     part_key,
     stamp,
     wanted_key,
@@ -116,6 +117,12 @@ def test_parts_with_other_bytes_have_other_keys(one: int, two: int) -> None:
 def test_a_part_lies_in_its_hour_with_two_digits_although_its_member_has_one() -> None:
     key = part_key(ExportHour.parse("2025-01-02T03"), "1_2025-01-02_3#12", crc32=0, compression="none")
     assert key == "events/date=2025-01-02/hour=03/1_2025-01-02_3_12-00000000.json"
+
+
+@given(hours, checksums)
+def test_a_part_lies_between_its_hour_s_folder_and_the_next(hour: ExportHour, crc32: int) -> None:
+    key = part_key(hour, "1_2025-12-23_19#0", crc32=crc32, compression="gzip")
+    assert part_folder(hour) < key < part_folder(hour + 1)
 
 
 @given(hours, hours)

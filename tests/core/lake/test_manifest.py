@@ -39,7 +39,10 @@ def test_a_manifest_survives_writing_and_reading(written: Manifest) -> None:
 def test_a_manifest_has_one_spelling(written: Manifest) -> None:
     body = written.to_json()
     assert Manifest.from_json(body, written.name).to_json() == body
-    assert body == json.dumps(json.loads(body), sort_keys=True, separators=(",", ":")).encode()
+    assert (
+        body
+        == json.dumps(json.loads(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    )
 
 
 @settings(max_examples=50)
@@ -179,3 +182,48 @@ def test_the_digest_is_the_same_in_every_release() -> None:
     """A lake outlives the release that wrote it: a new digest would load every hour again."""
     assert content_digest(()) == "4f53cda18c2baa0c0354bb5f9a3ecbe5"
     assert content_digest((part(events=10),)) == "cd8bab50ecdd868d28a39db0c9787fe6"
+
+
+# Why an hour was given up
+
+
+def test_a_reason_is_kept_and_stands_in_the_body_only_if_there_is_one() -> None:
+    mark = replace(manifest(status=Status.GIVEN_UP), reason="Amplitude lost it, ticket 42 – für immer")
+    assert b'"reason":' in mark.to_json()
+    assert Manifest.from_json(mark.to_json(), mark.name) == mark
+    assert Manifest.from_json(mark.to_json(), mark.name).reason == "Amplitude lost it, ticket 42 – für immer"
+    assert b"reason" not in GOOD.to_json()
+
+
+def test_a_body_from_before_there_were_reasons_is_read() -> None:
+    assert "reason" not in json.loads(GOOD.to_json())
+    assert Manifest.from_json(GOOD.to_json(), GOOD.name).reason == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("x" * 500, "x" * 500),
+        ("x" * 501, "x" * 500),
+        ("é" * 10_000, "é" * 500),
+        ("x" * 499 + " y", "x" * 499),
+        ("  two\r\n\tlines ", "two lines"),
+        ("\udce9t\x1b[31m\x7f", "t [31m"),
+        ("", ""),
+    ],
+)
+def test_a_reason_is_one_line_of_bounded_length(said: str, kept: str) -> None:
+    mark = replace(manifest(status=Status.GIVEN_UP), reason=said)
+    assert mark.reason == kept
+    assert Manifest.from_json(mark.to_json(), mark.name) == mark
+
+
+@pytest.mark.parametrize("reason", ["", None, 7, ["a"]])
+def test_a_reason_that_this_release_did_not_write_is_refused(reason: object) -> None:
+    with pytest.raises(HourUnusable, match="cannot be read"):
+        Manifest.from_json(changed(reason=reason), GOOD.name)
+
+
+def test_a_reason_does_not_show_in_the_name() -> None:
+    mark = manifest(status=Status.GIVEN_UP)
+    assert replace(mark, reason="because").name == mark.name

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import pickle
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
-from typing import Any
 
 import pytest
-from botocore.config import Config
 
-from core.errors import HourUnusable, LakeConflict, LakeError, LakeRefused, LakeUnavailable, is_transient
+from core.errors import HourUnusable, LakeConflict, LakeUnavailable
 from core.hours import ExportHour
 from core.lake.identity import LakeIdentity
-from core.lake.layout import Status, manifest_folder
+from core.lake.layout import manifest_folder, part_folder
 from core.lake.store import Lake
 from emulators.s3 import S3Emulator
-from emulators.s3.faults import FaultKind
 from tests.core.lake.examples import APP, HOST, HOUR, manifest, part
 from tests.core.lakes import BUCKET, Pond
 
@@ -224,48 +219,6 @@ def test_a_manifest_that_is_gone_or_damaged_is_named(pond: Pond) -> None:
     assert all(written.name.key in str(error.value) for error in (gone, damaged))
 
 
-# Parts
-
-
-def test_a_part_goes_up_with_its_checksum_and_s3_keeps_it(pond: Pond, body: Path) -> None:
-    crc32 = zlib.crc32(body.read_bytes())
-    pond.lake.put_part(body, KEY.format(crc32), crc32=crc32)
-    assert pond.get(KEY.format(crc32)) == body.read_bytes()
-    stored = pond.head(KEY.format(crc32))["ChecksumCRC32"]
-    assert base64.b64decode(stored) == crc32.to_bytes(4, "big")
-
-
-def test_a_part_whose_bytes_are_not_its_checksum_s_is_refused_and_not_stored(pond: Pond, body: Path) -> None:
-    with pytest.raises(LakeUnavailable, match="BadDigest"):
-        pond.lake.put_part(body, KEY.format(1), crc32=1)
-    assert pond.contents() == []
-
-
-def test_the_same_part_may_be_put_again(pond: Pond, body: Path) -> None:
-    crc32 = zlib.crc32(body.read_bytes())
-    for _ in range(2):
-        pond.lake.put_part(body, KEY.format(crc32), crc32=crc32)
-    assert pond.contents() == [KEY.format(crc32)]
-
-
-def test_an_empty_part_is_stored(pond: Pond, tmp_path: Path) -> None:
-    (tmp_path / "empty").touch()
-    pond.lake.put_part(tmp_path / "empty", KEY.format(0), crc32=0)
-    assert pond.get(KEY.format(0)) == b""
-
-
-def test_a_part_that_cannot_be_read_is_no_fault_of_the_lake(pond: Pond, tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="missing"):
-        pond.lake.put_part(tmp_path / "missing", KEY.format(0), crc32=0)
-
-
-@pytest.mark.parametrize(("key", "kind"), [(KEY, "application/x-ndjson"), (KEY + ".gz", "application/gzip")])
-def test_a_part_says_what_it_is(pond: Pond, body: Path, key: str, kind: str) -> None:
-    crc32 = zlib.crc32(body.read_bytes())
-    pond.lake.put_part(body, key.format(crc32), crc32=crc32)
-    assert pond.head(key.format(crc32))["ContentType"] == kind
-
-
 def test_everything_is_encrypted_with_the_key_that_was_named(pond: Pond, body: Path) -> None:
     arn = "arn:aws:kms:us-east-1:123456789012:key/5f0c9a00-0000-4000-8000-000000000000"
     lake = Lake(pond.client, bucket=BUCKET, prefix=pond.prefix, kms_key_id=arn)
@@ -298,123 +251,32 @@ def test_a_stranger_among_the_wanted_hours_is_the_lake_s_fault_and_not_the_calle
         pond.lake.wanted_from()
 
 
-# What goes wrong
+# What lies among the events
 
 
-def everything(lake: Lake, body: Path) -> list[Any]:
-    written = manifest(part())
-    return [
-        lake.identity,
-        lambda: lake.claim(OURS),
-        lambda: lake.manifest_names(HOUR, HOUR),
-        lake.newest_day,
-        lambda: lake.read_manifest(written.name),
-        lambda: lake.put_manifest(written),
-        lambda: lake.put_part(body, KEY.format(0), crc32=zlib.crc32(body.read_bytes())),
-        lake.wanted_from,
-        lambda: lake.want_from(HOUR),
-    ]
+def test_the_objects_of_a_range_of_hours_are_listed_with_both_ends(pond: Pond, tmp_path: Path) -> None:
+    wanted = {}
+    for place in range(-2, 3):
+        for one in pond.fill(tmp_path, HOUR + place, 1, 2).parts:
+            if abs(place) < 2:
+                wanted[one.key] = one.size_bytes
+    assert pond.lake.stored_parts(HOUR - 1, HOUR + 1) == wanted
+    assert pond.lake.stored_parts(HOUR + 100, HOUR + 200) == {}
+    assert pond.lake.stored_parts(HOUR + 1, HOUR - 1) == {}
 
 
-def all_errors(lake: Lake, body: Path) -> list[LakeError]:
-    errors = []
-    for attempt in everything(lake, body):
-        with pytest.raises(LakeError) as raised:
-            attempt()
-        errors.append(raised.value)
-    return errors
+def test_a_stray_object_among_the_events_is_listed_and_belongs_to_nobody(pond: Pond, tmp_path: Path) -> None:
+    (one,) = pond.fill(tmp_path, HOUR, 1).parts
+    stray = part_folder(HOUR) + "stray.json"
+    pond.put(stray, b"12345")
+    assert pond.lake.stored_parts(HOUR, HOUR) == {one.key: one.size_bytes, stray: 5}
 
 
-def no_secret_in(errors: list[LakeError], *secrets: str) -> bool:
-    shown = [f"{error} {error!r} {error.__cause__} {error.args}" for error in errors]
-    return not any(secret in text for text in shown for secret in (*secrets, "Signature=", "Authorization"))
-
-
-@pytest.mark.parametrize(
-    ("changes", "kind", "text"),
-    [
-        ({"aws_secret_access_key": "hunter2hunter2"}, LakeRefused, "AWS_SECRET_KEY"),
-        ({"aws_access_key_id": "AKIDNOBODY"}, LakeRefused, "AWS_ACCESS_KEY"),
-        ({"endpoint_url": "http://127.0.0.1:9"}, LakeUnavailable, "cannot be reached"),
-        ({"endpoint_url": "http://lake.invalid"}, LakeUnavailable, "cannot be reached"),
-    ],
-)
-def test_what_keeps_us_out_is_said_clearly_and_without_a_secret(
-    pond: Pond, body: Path, changes: dict[str, Any], kind: type[LakeError], text: str
-) -> None:
-    errors = all_errors(pond.again(**changes), body)
-    for error in errors:
-        assert isinstance(error, kind)
-        assert text in str(error)
-        assert str(error).startswith("Could not ")
-        assert pond.lake.url in str(error)
-        assert error.__cause__ is None
-        assert pickle.loads(pickle.dumps(error)).args == error.args
-    assert no_secret_in(errors, "hunter2hunter2", "emulator")
-
-
-def test_a_missing_bucket_is_named(pond: Pond, body: Path) -> None:
-    for error in all_errors(Lake(pond.client, bucket="nobodys-lake", prefix="a/"), body):
-        assert isinstance(error, LakeRefused)
-        assert "s3://nobodys-lake/a/" in str(error)
-        assert "BUCKET_NAME" in str(error)
-
-
-def test_without_credentials_the_settings_are_named(pond: Pond, body: Path) -> None:
-    class Nobody:
-        def load_credentials(self) -> None:
-            return None
-
-    import boto3
-    from botocore.session import Session
-
-    session = Session()
-    session.register_component("credential_provider", Nobody())
-    client = boto3.Session(botocore_session=session, region_name="us-east-1").client(
-        "s3", endpoint_url=pond.s3.url
-    )
-    for error in all_errors(Lake(client, bucket=BUCKET, prefix=pond.prefix), body):
-        assert isinstance(error, LakeRefused)
-        assert "AWS_ACCESS_KEY" in str(error)
-
-
-def test_a_bucket_name_that_cannot_be_one_is_no_reason_to_try_again(pond: Pond) -> None:
-    with pytest.raises(LakeRefused, match="my bucket"):
-        Lake(pond.client, bucket="my bucket").identity()
-
-
-@pytest.mark.parametrize(
-    ("fault", "kind"),
-    [
-        ("error", LakeUnavailable),
-        ("slow-down", LakeUnavailable),
-        ("reset", LakeUnavailable),
-        ("conflict", LakeUnavailable),
-        ("denied", LakeRefused),
-    ],
-)
-def test_what_s3_answers_is_translated_wherever_it_happens(
-    pond: Pond, body: Path, fault: FaultKind, kind: type[LakeError]
-) -> None:
-    pond.s3.fail(fault, method="", times=100)
-    for error in all_errors(pond.lake, body):
-        assert type(error) is kind
-        assert is_transient(error) == (kind is LakeUnavailable)
-
-
-def test_what_boto_heals_itself_does_not_show(pond: Pond, body: Path) -> None:
-    patient = pond.again(
-        config=Config(retries={"mode": "standard", "total_max_attempts": 3}, s3={"addressing_style": "path"})
-    )
-    crc32 = zlib.crc32(body.read_bytes())
-    for fault in ("reset", "error"):
-        pond.s3.fail(fault, method="PUT", key="events/")
-        patient.put_part(body, KEY.format(crc32), crc32=crc32)
-    pond.s3.fail("lost-answer", method="PUT", key="manifests/")
-    written = manifest(part(), status=Status.DATA)
-    patient.put_manifest(written)
-    assert patient.read_manifest(written.name) == written
-    assert pond.get(KEY.format(crc32)) == body.read_bytes()
+def test_the_checksum_that_s3_keeps_is_told_as_the_manifest_writes_it(pond: Pond, tmp_path: Path) -> None:
+    (one,) = pond.fill(tmp_path, HOUR, 3).parts
+    pond.asked.clear()
+    assert pond.lake.stored_crc32(one.key) == one.crc32
+    assert dict(pond.asked) == {"HeadObject": 1}
 
 
 def test_a_listing_that_breaks_off_between_its_pages_is_no_short_listing(pond: Pond) -> None:

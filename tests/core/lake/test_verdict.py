@@ -169,6 +169,28 @@ def test_when_an_hour_is_given_up(said: list[Status | tuple[Status, int]], given
 
 
 @pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        ([GIVEN_UP], 0),
+        ([GIVEN_UP, GIVEN_UP], 1),
+        ([GIVEN_UP, RETRY, GIVEN_UP], 2),
+        ([(DATA, 5), GIVEN_UP, (DATA, 6)], 1),
+        ([GIVEN_UP, EMPTY, GIVEN_UP], 2),
+    ],
+)
+def test_who_gave_an_hour_up_last_is_told(said: list[Status | tuple[Status, int]], place: int) -> None:
+    assert judged(*said).give_up == history(*said)[place]
+
+
+@settings(max_examples=50)
+@given(histories)
+def test_a_give_up_that_is_told_is_one_that_was_said(found: list[ManifestName]) -> None:
+    verdict = verdict_of(HOUR, found)
+    assert verdict.given_up == (verdict.give_up is not None)
+    assert verdict.give_up is None or (verdict.give_up in found and verdict.give_up.status is GIVEN_UP)
+
+
+@pytest.mark.parametrize(
     ("said", "committed"),
     [
         ([], False),

@@ -1,0 +1,96 @@
+"""Manifests against objects: whether the lake still holds what its manifests name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from core.errors import HourUnusable
+from core.hours import ExportHour, ExportWindow
+from core.lake.layout import ManifestName
+from core.lake.manifest import Manifest, Part
+from core.lake.store import Lake
+
+_REQUESTS_AT_ONCE = 16
+
+#: What lies in a shorter gap is listed too: a page of the listing costs less than a round trip.
+_LONGEST_GAP = timedelta(days=30)
+
+
+def damaged_hours(lake: Lake, names: Collection[ManifestName]) -> dict[ExportHour, str]:
+    """Which hours' objects are missing, or are not what their manifests say; nothing is downloaded.
+
+    For each manifest: every part is there with the manifest's size, and the CRC-32 that S3 keeps of it
+    is the manifest's. Costs a GET for each manifest, a HEAD for each part that is there with its size,
+    and a list request for each thousand objects of the span; nothing but the GET for hours without parts.
+
+    Args:
+        names: Manifests that count, of any hours.
+
+    Returns:
+        What is wrong with each damaged hour, such as ``100011471_….json is missing``; oldest first.
+
+    Raises:
+        LakeUnavailable: S3 did not answer or was busy. Transient.
+        LakeRefused: Credentials, bucket or key policy. Permanent.
+    """
+    with ThreadPoolExecutor(_REQUESTS_AT_ONCE, thread_name_prefix="verify") as requests:
+        ordered = sorted(names)
+        read = list(zip(ordered, requests.map(lambda name: _read(lake, name), ordered), strict=True))
+        manifests = [found for _, found in read if isinstance(found, Manifest)]
+        sizes: dict[str, int] = {}
+        for span in _spans(manifest.hour for manifest in manifests if manifest.parts):
+            sizes |= lake.stored_parts(span.first, span.last)
+        parts = {part.key: part for manifest in manifests for part in manifest.parts}.values()
+        wrong = dict(requests.map(lambda part: (part.key, _wrong_with(lake, part, sizes)), parts))
+    damaged: dict[ExportHour, str] = {}
+    for name, found in read:
+        if isinstance(found, Manifest):
+            reasons = [reason for part in found.parts if (reason := wrong[part.key])]
+            reason = _together(reasons)
+        else:
+            reason = found
+        if reason:
+            damaged.setdefault(name.hour, reason)
+    return damaged
+
+
+def _read(lake: Lake, name: ManifestName) -> Manifest | str:
+    """The manifest, or why it cannot be read."""
+    try:
+        return lake.read_manifest(name)
+    except HourUnusable as error:
+        return str(error)
+
+
+def _spans(hours: Iterable[ExportHour]) -> Iterator[ExportWindow]:
+    """Cover the hours, given oldest first, with as few stretches as have no long gap."""
+    first: ExportHour | None = None
+    last: ExportHour | None = None
+    for hour in hours:
+        if first is not None and last is not None and hour.start - last.start > _LONGEST_GAP:
+            yield ExportWindow(first, last)
+            first = None
+        first, last = first or hour, hour
+    if first is not None and last is not None:
+        yield ExportWindow(first, last)
+
+
+def _wrong_with(lake: Lake, part: Part, sizes: dict[str, int]) -> str:
+    """What is wrong with a part; nothing if it is well."""
+    name = part.key.rpartition("/")[2]
+    size_bytes = sizes.get(part.key)
+    if size_bytes is None:
+        return f"{name} is missing"
+    if size_bytes != part.size_bytes:
+        return f"{name} has {size_bytes:,} bytes, its manifest says {part.size_bytes:,}"
+    stored = lake.stored_crc32(part.key)
+    if stored is None:
+        return f"{name} is stored without its checksum"
+    return "" if stored == part.crc32 else f"{name} is stored with another checksum"
+
+
+def _together(reasons: list[str]) -> str:
+    more = f" (and {len(reasons) - 1} more of its objects are damaged)" if len(reasons) > 1 else ""
+    return reasons[0] + more if reasons else ""
