@@ -14,7 +14,7 @@ from core.lake.layout import ManifestName
 from core.lake.manifest import Manifest
 from core.lake.store import Lake
 from core.lake.verdict import HourVerdict, verdicts_of
-from core.warehouse.contents import HourToLoad, LedgerEntry, PartToLoad
+from core.warehouse.contents import HourToLoad, LedgerEntry, PartToLoad, stretches
 from core.warehouse.loader import LoadReceipt, Reconciliation, Warehouse
 
 _READS_AT_ONCE = 16
@@ -33,15 +33,19 @@ def load_missing(
     *,
     run: str,
     suspects: Collection[ExportHour] = (),
+    reject: Collection[ExportHour] = (),
 ) -> LoadReceipt:
     """Load every hour of a range whose content is not the ledger's.
 
     Guarantees: the ledger is always asked, never skipped because the lake has nothing new. The receipt
-    holds what this run has loaded, by this call or by one whose answer was lost.
+    holds what this run has loaded, by this call or by one whose answer was lost. An hour that was given
+    up is left as it is, whatever else is said of it.
 
     Args:
         run: Who loads, as the ledger has it.
         suspects: Hours to be loaded again if their rows differ, although the ledger agrees.
+        reject: Hours that are loaded, if they are due, without the lines that Snowflake cannot read; these
+            are kept in ``events_rejected``.
 
     Raises:
         WarehouseUnavailable, LakeUnavailable: Transient.
@@ -53,14 +57,32 @@ def load_missing(
     warehouse = open_warehouse(app_id=identity.app_id)
     verdicts = verdicts_of(lake.manifest_names(wanted.first, wanted.last))
     ledger = warehouse.ledger()
-    due, unusable = read_hours(lake, {*hours_not_in_ledger(verdicts, ledger), *suspects})
-    receipt = warehouse.load(due.values(), partial(current_hours, lake), check_rows=bool(suspects))
-    before = {hour: entry.events for hour, entry in ledger.items() if entry.run == run and hour in wanted}
-    return replace(receipt, loaded=before | receipt.loaded, failures=unusable | receipt.failures)
+    due, unusable = read_hours(lake, {*hours_not_in_ledger(verdicts, ledger), *suspects, *reject})
+    receipt = warehouse.load(
+        due.values(), partial(current_hours, lake), check_rows=bool(suspects), reject=reject
+    )
+    before = {hour: entry for hour, entry in ledger.items() if entry.run == run and hour in wanted}
+    rows = {hour: entry.events - entry.rejected for hour, entry in before.items()}
+    rejected = {
+        hour: entry.rejected
+        for hour, entry in before.items()
+        if entry.rejected and hour not in receipt.loaded
+    }
+    return replace(
+        receipt,
+        loaded=rows | receipt.loaded,
+        failures=unusable | receipt.failures,
+        rejected=rejected | receipt.rejected,
+    )
 
 
-def reconcile_hours(lake: Lake, open_warehouse: OpenWarehouse, wanted: ExportWindow) -> Reconciliation:
-    """Compare the rows of a range with the lake, hour by hour.
+def reconcile_hours(
+    lake: Lake, open_warehouse: OpenWarehouse, hours: Collection[ExportHour]
+) -> Reconciliation:
+    """Compare the rows of hours with the lake, hour by hour, in one session.
+
+    Args:
+        hours: A window, or any others; what lies between hours more than 30 days apart is not read.
 
     Raises:
         WarehouseUnavailable, LakeUnavailable: Transient.
@@ -69,7 +91,7 @@ def reconcile_hours(lake: Lake, open_warehouse: OpenWarehouse, wanted: ExportWin
     identity = lake.identity()
     if identity is None:
         return Reconciliation(0, 0, 0, (), {})
-    return open_warehouse(app_id=identity.app_id).reconcile(list(wanted), partial(current_hours, lake))
+    return open_warehouse(app_id=identity.app_id).reconcile(hours, partial(current_hours, lake))
 
 
 def to_load(manifest: Manifest) -> HourToLoad:
@@ -110,9 +132,9 @@ def read_hours(
     Raises:
         LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
     """
-    if not hours:
-        return {}, {}
-    verdicts = verdicts_of(lake.manifest_names(min(hours), max(hours)))
+    verdicts = verdicts_of(
+        name for first, last in stretches(hours) for name in lake.manifest_names(first, last)
+    )
     names = [
         verdict.content
         for hour in sorted(hours)

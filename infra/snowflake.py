@@ -17,11 +17,12 @@ from core.warehouse import statements
 
 STAGE = "amplitude_lake"
 FILE_FORMAT = "amplitude_json"
+LINE_FORMAT = "amplitude_lines"
 
-#: What the loader does with each table: MERGE, DELETE and COPY, and never a change of the tables.
+#: What the loader does with each table: MERGE, DELETE, UPDATE and COPY, and never a change of the tables.
 _TABLE_RIGHTS = {
     "events_raw": "SELECT, INSERT, DELETE",
-    "events_rejected": "SELECT, INSERT",
+    "events_rejected": "SELECT, INSERT, UPDATE, DELETE",
     "load_ledger": "SELECT, INSERT, UPDATE",
     "load_lock": "SELECT, UPDATE",
 }
@@ -123,7 +124,7 @@ def describe_statement(names: WarehouseNames) -> str:
 
 
 def schema_statements(names: WarehouseNames) -> list[str]:
-    """File format, tables, views and stage.
+    """File formats, tables, views and stage.
 
     The warehouse is named because ``load_lock`` is created with its row, by a SELECT.
     """
@@ -147,6 +148,7 @@ def grant_statements(names: WarehouseNames) -> list[str]:
         f"GRANT USAGE ON SCHEMA {schema} TO ROLE {names.role}",
         f"GRANT USAGE ON INTEGRATION {names.integration} TO ROLE {names.role}",
         f"GRANT USAGE ON FILE FORMAT {schema}.{FILE_FORMAT} TO ROLE {names.role}",
+        f"GRANT USAGE ON FILE FORMAT {schema}.{LINE_FORMAT} TO ROLE {names.role}",
         f"GRANT USAGE ON STAGE {schema}.{STAGE} TO ROLE {names.role}",
         *(
             f"GRANT {rights} ON TABLE {schema}.{table} TO ROLE {names.role}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.hours import ExportHour
 
 MAX_FILES_PER_COPY = 1000
 MAX_HOURS_PER_TRANSACTION = 168
+LONGEST_GAP = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,29 @@ class HourToLoad:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadedHour:
+    """An hour that was loaded.
+
+    Attributes:
+        rejected: Lines that were kept out of it.
+    """
+
+    content: HourToLoad
+    rejected: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Events that became rows."""
+        return self.content.events - self.rejected
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """What the ledger says that the table holds of an hour.
 
     Attributes:
+        events: By the manifest.
+        rejected: How many of them are no rows, for they were refused.
         run: Who loaded it, if that was asked for.
     """
 
@@ -90,6 +110,32 @@ class TableHour:
     def row_count(self) -> int:
         """Of all parts."""
         return sum(count.rows for count in self.rows.values())
+
+    def rejected_of(self, digest: str) -> int:
+        """Lines refused of one export."""
+        return sum(lines for (of, _), lines in self.rejected.items() if of == digest)
+
+
+def timestamp(hour: ExportHour) -> str:
+    """An hour as the statements take it."""
+    return f"{hour.start:%Y-%m-%d %H:%M:%S}"
+
+
+def stretches(hours: Iterable[ExportHour]) -> Iterator[tuple[ExportHour, ExportHour]]:
+    """First and last hour of each stretch that one question is asked for, oldest first.
+
+    Guarantees: every hour lies in one stretch, and neighbours in it are at most 30 days apart: two hours
+    of different years are not a reason to read what lies between them.
+    """
+    first: ExportHour | None = None
+    last: ExportHour | None = None
+    for hour in sorted(set(hours)):
+        if first is not None and last is not None and hour.start - last.start > LONGEST_GAP:
+            yield first, last
+            first = None
+        first, last = first or hour, hour
+    if first is not None and last is not None:
+        yield first, last
 
 
 def member_of(file: str) -> str:

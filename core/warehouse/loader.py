@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.errors import LoadRefused, WarehouseError, WarehouseUnavailable
 from core.hours import ExportHour
 from core.warehouse import statements
-from core.warehouse.contents import HourToLoad, LedgerEntry, TableHour, batches, difference
+from core.warehouse.contents import HourToLoad, LedgerEntry, LoadedHour, TableHour, batches, difference
 from core.warehouse.lock import SchemaLock
+from core.warehouse.refusals import with_remedy
 from core.warehouse.session import Connect, Session
 from core.warehouse.transaction import CurrentHours, LoadTransaction, count_rows, read_ledger
 
@@ -26,14 +27,16 @@ class LoadReceipt:
     loader had loaded it meanwhile.
 
     Attributes:
-        loaded: Events loaded, by hour.
-        failures: Why an hour is not loaded.
+        loaded: Events that became rows, by hour; together with the lines rejected they are the manifest's.
+        failures: Why an hour is not loaded, and what helps.
         files: Named in COPY statements.
+        rejected: Lines kept in ``events_rejected``; of the loaded hours that have any.
     """
 
     loaded: dict[ExportHour, int]
     failures: dict[ExportHour, str]
     files: int
+    rejected: dict[ExportHour, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,13 @@ class Reconciliation:
     """Lake against table.
 
     Attributes:
-        hours: How many were compared and are not pending; likewise the two sums.
+        hours: How many were compared and are not pending; likewise the sums.
         lake_events: By their manifests.
         table_rows: Found in the table.
         pending: Replaced in the lake meanwhile, and not loaded yet.
         mismatches: How an hour differs.
+        rejected_lines: Refused of the exports that count. Without a mismatch, ``table_rows`` and these
+            together are ``lake_events``.
     """
 
     hours: int
@@ -53,6 +58,7 @@ class Reconciliation:
     table_rows: int
     pending: tuple[ExportHour, ...]
     mismatches: dict[ExportHour, str]
+    rejected_lines: int = 0
 
 
 class Warehouse:
@@ -81,39 +87,49 @@ class Warehouse:
             return read_ledger(session)
 
     def load(
-        self, hours: Iterable[HourToLoad], current: CurrentHours, *, check_rows: bool = False
+        self,
+        hours: Iterable[HourToLoad],
+        current: CurrentHours,
+        *,
+        check_rows: bool = False,
+        reject: Collection[ExportHour] = (),
     ) -> LoadReceipt:
         """Bring the table to what the lake says of these hours.
 
         Guarantees: an hour's rows are replaced whole or not at all, and the ledger with them. Safe
         to repeat, to interrupt anywhere, and to run beside other loaders. A batch that fails on its
-        data is tried hour by hour, so that one bad file costs one hour.
+        data is tried hour by hour, so that one bad file costs one hour. Lines are rejected only of hours
+        that were said to have bad ones, and of these again whenever the same export is loaded again;
+        another export is not believed to have any.
 
         Args:
             hours: What is believed to be due; looked at again under the lock.
             current: Lists the lake again; called under the lock.
             check_rows: Whether an hour whose rows differ is due as well, although its digest agrees.
+            reject: Hours that are loaded, if they are due, without the lines that are no JSON.
 
         Raises:
             WarehouseUnavailable: Snowflake did not answer, or the lock was not to be had. Transient.
             WarehouseRefused: Credentials, rights, missing objects, another lake's schema. Permanent.
         """
-        loaded: list[HourToLoad] = []
+        loaded: list[LoadedHour] = []
         failures: dict[ExportHour, str] = {}
         pending = deque(batches(hours))
         while pending:
             batch = pending.popleft()
             try:
-                loaded += self._load_batch(batch, current, check_rows=check_rows)
+                loaded += self._load_batch(batch, current, check_rows=check_rows, reject=reject)
             except LoadRefused as error:
                 if len(batch) == 1:
-                    failures[batch[0].hour] = str(error)
+                    hour = batch[0].hour
+                    failures[hour] = with_remedy(error, hour, tolerant=hour in reject)
                 else:
-                    pending.extendleft([hour] for hour in reversed(batch))
+                    pending.extendleft([one] for one in reversed(batch))
         return LoadReceipt(
-            loaded={hour.hour: hour.events for hour in loaded},
+            loaded={one.content.hour: one.rows for one in loaded},
             failures=failures,
-            files=sum(len(hour.files) for hour in loaded),
+            files=sum(len(one.content.files) for one in loaded),
+            rejected={one.content.hour: one.rejected for one in loaded if one.rejected},
         )
 
     def reconcile(self, hours: Collection[ExportHour], current: CurrentHours) -> Reconciliation:
@@ -148,16 +164,26 @@ class Warehouse:
             table_rows=sum(held[hour].row_count for hour in compared if hour in held),
             pending=tuple(pending),
             mismatches=mismatches,
+            rejected_lines=sum(
+                held[hour].rejected_of(wanted[hour].digest) for hour in compared if hour in held
+            ),
         )
 
     def _load_batch(
-        self, batch: Sequence[HourToLoad], current: CurrentHours, *, check_rows: bool
-    ) -> list[HourToLoad]:
+        self,
+        batch: Sequence[HourToLoad],
+        current: CurrentHours,
+        *,
+        check_rows: bool,
+        reject: Collection[ExportHour],
+    ) -> list[LoadedHour]:
         """One batch in one transaction, begun again as often as its session proves stale."""
         for _ in range(_BEGINNINGS):
             with Session(self._connect) as session:
                 try:
-                    loaded = self._transaction.run_in(session, batch, current, check_rows=check_rows)
+                    loaded = self._transaction.run_in(
+                        session, batch, current, check_rows=check_rows, reject=reject
+                    )
                 except BaseException:
                     with contextlib.suppress(
                         WarehouseError

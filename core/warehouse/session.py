@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from snowflake.connector import errors as connector_errors
 
-from core.errors import LoadRefused, WarehouseError, WarehouseRefused, WarehouseUnavailable
+from core.errors import WarehouseError, WarehouseRefused, WarehouseUnavailable
+from core.warehouse.refusals import refusal
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -162,4 +163,4 @@ def _translated(error: connector_errors.Error, attempt: str, *, reads_files: boo
         )
     if number in _NO_RIGHT:
         return WarehouseRefused(f"{said} The role lacks a right: apply the set-up's grants.")
-    return LoadRefused(said) if reads_files else WarehouseRefused(said)
+    return refusal(number, said) if reads_files else WarehouseRefused(said)

@@ -25,11 +25,18 @@ READ_LEDGER_GENERATION = _read("read_ledger_generation")
 READ_CONTENTS = _read("read_contents")
 DELETE_HOURS = _read("delete_hours")
 COPY_PARTS = _read("copy_parts")
+READ_REJECTED = _read("read_rejected")
+DELETE_REJECTED = _read("delete_rejected")
+COPY_LINES = _read("copy_lines")
+DELETE_BLANK_LINES = _read("delete_blank_lines")
+INSERT_GOOD_LINES = _read("insert_good_lines")
+DELETE_GOOD_LINES = _read("delete_good_lines")
+EXPLAIN_BAD_LINES = _read("explain_bad_lines")
 MERGE_LEDGER = _read("merge_ledger")
 
 #: What the stage stands on, and what lies in a schema; in the order of creation. The stage itself is
 #: made by whoever sets up the storage integration.
-CREATE_FILE_FORMAT = _read("create_file_format")
+CREATE_FILE_FORMATS = (_read("create_file_format"), _read("create_line_format"))
 CREATE_TABLES = (
     _read("create_events_raw"),
     _read("create_events_rejected"),
@@ -40,5 +47,5 @@ CREATE_VIEWS = (_read("create_events"), _read("create_events_unique"))
 
 
 def create_statements() -> list[str]:
-    """File format, tables and views, in order. Safe to repeat: each creates only what is not there."""
-    return [CREATE_FILE_FORMAT, *CREATE_TABLES, *CREATE_VIEWS]
+    """File formats, tables and views, in order. Safe to repeat: each creates only what is not there."""
+    return [*CREATE_FILE_FORMATS, *CREATE_TABLES, *CREATE_VIEWS]

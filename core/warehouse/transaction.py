@@ -1,7 +1,6 @@
 """The load transaction: lock, look again, delete, copy, compare, write the ledger, commit.
 
-FORCE, because DELETE does not clear Snowflake's load metadata: a plain COPY would load nothing.
-The lock, because FORCE switches off Snowflake's own guard against parallel loads.
+The lock, because COPY's FORCE switches off Snowflake's own guard against parallel loads.
 Source: https://docs.snowflake.com/en/sql-reference/sql/copy-into-table
 """
 
@@ -11,18 +10,21 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.errors import LoadRefused
 from core.hours import ExportHour
 from core.warehouse import statements
 from core.warehouse.contents import (
-    MAX_FILES_PER_COPY,
     HourToLoad,
     LedgerEntry,
+    LoadedHour,
     TableHour,
     is_due,
     read_contents,
+    stretches,
+    timestamp,
 )
+from core.warehouse.copying import copy_files
 from core.warehouse.lock import SchemaLock, check_still_in, transaction_of
+from core.warehouse.rejection import load_good_lines, rejections
 from core.warehouse.session import Connect, Session
 
 #: Looks at the lake: what the given hours consist of now. An hour that is not committed is absent.
@@ -44,9 +46,19 @@ class LoadTransaction:
     run: str
 
     def run_in(
-        self, session: Session, batch: Sequence[HourToLoad], current: CurrentHours, *, check_rows: bool
-    ) -> list[HourToLoad] | None:
+        self,
+        session: Session,
+        batch: Sequence[HourToLoad],
+        current: CurrentHours,
+        *,
+        check_rows: bool,
+        reject: Collection[ExportHour] = (),
+    ) -> list[LoadedHour] | None:
         """Load what still differs. Whatever ends it early leaves nothing visible once the session is closed.
+
+        Args:
+            check_rows: Whether rows that differ make an hour due, too.
+            reject: Hours to be loaded without the lines that are no JSON; such an hour has COPYs of its own.
 
         Returns:
             What was loaded; None if it must begin again in a new session.
@@ -74,21 +86,24 @@ class LoadTransaction:
         if not due:
             session.run(statements.ROLLBACK, attempt="leave the lock")
             return []
+        with_bad_lines = self._with_bad_lines(session, due, held, reject)
         session.run(
             statements.DELETE_HOURS,
-            {"hours": [_timestamp(hour.hour) for hour in due]},
+            {"hours": [timestamp(hour.hour) for hour in due]},
             attempt=f"replace {span}",
         )
-        events = {part.file: part.events for hour in due for part in hour.parts if part.events}
-        files = list(events)
-        for start in range(0, len(files), MAX_FILES_PER_COPY):
-            self._copy(
-                session, {file: events[file] for file in files[start : start + MAX_FILES_PER_COPY]}, span
-            )
-        self._write_ledger(session, due, generation)
+        strict = [hour for hour in due if hour.hour not in with_bad_lines]
+        copy_files(session, statements.COPY_PARTS, strict, lake_url=self.lock.lake_url, span=span)
+        loaded = [
+            LoadedHour(hour, load_good_lines(session, hour, lake_url=self.lock.lake_url))
+            if hour.hour in with_bad_lines
+            else LoadedHour(hour)
+            for hour in due
+        ]
+        self._write_ledger(session, loaded, generation)
         check_still_in(session, transaction, f"load {span}")
         session.run(statements.COMMIT, attempt=f"commit {span}")
-        return due
+        return loaded
 
     def _is_up_to_date(self, session: Session, generation: int) -> bool:
         """Whether this session sees the last loader's commit; if not, what is needed to begin again is done.
@@ -108,35 +123,36 @@ class LoadTransaction:
             session.run(statements.COMMIT, attempt="mend the ledger's generation")
         return False
 
-    def _copy(self, session: Session, events: Mapping[str, int], span: str) -> None:
-        attempt = f"load {len(events)} files of {span}"
-        answer = session.run(
-            statements.COPY_PARTS, {"files": list(events)}, attempt=attempt, reads_files=True
-        )
-        loaded = {
-            str(row["file"]).removeprefix(self.lock.lake_url): row for row in answer.rows if "file" in row
-        }
-        for file, count in events.items():
-            row = loaded.get(file)
-            if row is None or row["status"] != "LOADED" or int(row["rows_loaded"]) != count:
-                found = (
-                    "nothing was said of it" if row is None else f"{row['status']}, {row['rows_loaded']} rows"
-                )
-                msg = f"Could not {attempt}: {file} has {count:,} events; {found}. Nothing of it was loaded."
-                raise LoadRefused(msg)
+    def _with_bad_lines(
+        self,
+        session: Session,
+        due: Sequence[HourToLoad],
+        held: Mapping[ExportHour, TableHour],
+        reject: Collection[ExportHour],
+    ) -> set[ExportHour]:
+        """Hours that are loaded although lines of them are no JSON: so told, or so loaded before.
 
-    def _write_ledger(self, session: Session, loaded: Sequence[HourToLoad], generation: int) -> None:
+        A rejection is for one digest: a reload repeats it, another export is believed to be whole.
+        """
+        before = rejections(session, due)
+        for hour in due:
+            entry = held[hour.hour].ledger if hour.hour in held else None
+            if entry is not None and entry.rejected:
+                before.add((hour.hour, entry.digest))
+        return {hour.hour for hour in due if hour.hour in reject or (hour.hour, hour.digest) in before}
+
+    def _write_ledger(self, session: Session, loaded: Sequence[LoadedHour], generation: int) -> None:
         """The loaded hours and the marker row, which has no hour and carries the generation."""
         rows: list[dict[str, object]] = [
             {
-                "export_hour": _timestamp(hour.hour),
-                "exported_at": f"{hour.exported_at:%Y-%m-%d %H:%M:%S.%f}",
-                "digest": hour.digest,
-                "parts": len(hour.parts),
-                "events": hour.events,
-                "rejected": 0,
+                "export_hour": timestamp(one.content.hour),
+                "exported_at": f"{one.content.exported_at:%Y-%m-%d %H:%M:%S.%f}",
+                "digest": one.content.digest,
+                "parts": len(one.content.parts),
+                "events": one.content.events,
+                "rejected": one.rejected,
             }
-            for hour in loaded
+            for one in loaded
         ]
         values = {
             "rows": json.dumps([*rows, {"export_hour": None}]),
@@ -163,12 +179,12 @@ def _generation_in(session: Session) -> int:
 
 
 def count_rows(session: Session, hours: Collection[ExportHour]) -> dict[ExportHour, TableHour]:
-    """What the warehouse holds of the hours from the first to the last of these, at one moment."""
-    if not hours:
-        return {}
-    span = {"first": _timestamp(min(hours)), "last": _timestamp(max(hours))}
-    return read_contents(session.run(statements.READ_CONTENTS, span, attempt="count the rows").rows)
+    """What the warehouse holds of these hours and of those between them, each stretch at one moment.
 
-
-def _timestamp(hour: ExportHour) -> str:
-    return f"{hour.start:%Y-%m-%d %H:%M:%S}"
+    One SELECT for each stretch: hours that lie far apart are not a reason to count all between them.
+    """
+    held: dict[ExportHour, TableHour] = {}
+    for first, last in stretches(hours):
+        span = {"first": timestamp(first), "last": timestamp(last)}
+        held |= read_contents(session.run(statements.READ_CONTENTS, span, attempt="count the rows").rows)
+    return held

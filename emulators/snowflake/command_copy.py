@@ -109,10 +109,10 @@ def copy_into(session: Session, sql: str) -> Result:
         loaded: list[Loaded] = []
         for file, records in read_files(wanted, file_format, lake):
             session.check()
-            outcome = judge(copy, file, records, label)
+            outcome = judge(copy, file, records, label, file_format)
             outcomes.append(outcome)
             if outcome.status != "LOAD_FAILED":
-                tables.append(as_table(file, records, started, zone))
+                tables.append(as_table(file, records, started, zone, file_format))
                 loaded.append(Loaded(full, file.url, file.etag, started))
         transaction.ready()
         if tables:

@@ -59,10 +59,13 @@ def _describe_format(command: Command) -> Result:
     if full not in command.session.account.objects.formats:
         raise missing("File format", ".".join(full))
     made, _ = command.session.account.objects.formats[full]
+    found = asdict(made)
+    fields = found.pop("text")
+    found |= fields if made.kind == "CSV" else {}
     rows = [
         ["TYPE" if key == "kind" else key.upper(), "Boolean" if isinstance(value, bool) else "String",
-         str(value).lower() if isinstance(value, bool) else value, ""]
-        for key, value in asdict(made).items()
+         str(value).lower() if isinstance(value, bool) else str(value), ""]
+        for key, value in found.items()
     ]  # fmt: skip
     return rows_of(["property", "property_type", "property_value", "property_default"], rows)
 

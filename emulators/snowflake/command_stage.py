@@ -104,6 +104,7 @@ def _describe_stage(command: Command) -> Result:
             "",
         ]
         for key, value in asdict(stage.file_format).items()
+        if key != "text"
     ]
     for row in rows:
         row[1] = "TYPE" if row[1] == "KIND" else row[1]

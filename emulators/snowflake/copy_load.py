@@ -22,6 +22,7 @@ from emulators.snowflake.objects import FileFormat, Stage
 from emulators.snowflake.records import Problem, Records, read_records, unpack
 from emulators.snowflake.results import Result, rows_of
 from emulators.snowflake.s3 import Lake, RemoteFile
+from emulators.snowflake.text_lines import read_lines
 
 _FETCH_AHEAD = 6
 _COLUMNS = (
@@ -100,8 +101,11 @@ def read_files(
     files: list[RemoteFile], file_format: FileFormat, lake: Lake
 ) -> Iterator[tuple[RemoteFile, Records]]:
     """Fetch and read files in order, fetching a few ahead. Leaves nothing on the disk."""
-    if file_format.kind != "JSON":
-        raise SqlError(603, "XX000", f"files of TYPE = {file_format.kind} are not emulated, only JSON")
+    read = {"JSON": read_records, "CSV": read_lines}.get(file_format.kind)
+    if read is None:
+        raise SqlError(
+            603, "XX000", f"files of TYPE = {file_format.kind} are not emulated, only JSON and CSV"
+        )
 
     with (
         tempfile.TemporaryDirectory(prefix="snowflake-copy-") as folder,
@@ -122,11 +126,15 @@ def read_files(
                 running.append((following, pool.submit(fetch, number, following)))
             data = unpack(target.read_bytes(), file_format)
             target.unlink()
-            yield file, read_records(data, file_format)
+            yield file, read(data, file_format)
 
 
 def as_table(
-    file: RemoteFile, records: Records, started: datetime.datetime, zone: datetime.tzinfo
+    file: RemoteFile,
+    records: Records,
+    started: datetime.datetime,
+    zone: datetime.tzinfo,
+    file_format: FileFormat,
 ) -> pa.Table:
     """A file's records with the metadata columns that a COPY can read.
 
@@ -137,9 +145,8 @@ def as_table(
     """
     count = len(records.texts)
     storage = pa.array(records.texts, type=pa.large_binary()).cast(pa.large_string())
-    texts = pa.ExtensionArray.from_storage(
-        pa.json_(pa.large_utf8()), storage
-    )  # DuckDB takes it for JSON as it is
+    json = pa.json_(pa.large_utf8())  # DuckDB takes it for JSON as it is
+    texts = pa.ExtensionArray.from_storage(json, storage) if file_format.kind == "JSON" else storage
 
     def same(value: object, kind: pa.DataType) -> pa.Array:
         return pa.repeat(pa.scalar(value, type=kind), count)
@@ -159,12 +166,19 @@ def as_table(
     )
 
 
-def judge(copy: CopyStatement, file: RemoteFile, records: Records, column: str) -> Outcome:
+def judge(
+    copy: CopyStatement, file: RemoteFile, records: Records, column: str, file_format: FileFormat
+) -> Outcome:
     """Decide what becomes of a file that was read.
+
+    Of a file of JSON with a bad record, the records before it are loaded where errors are passed over, and
+    the remainder is skipped.
 
     Raises:
         SqlError: 100069, when a record is bad and errors abort the statement.
     """
+    if file_format.kind == "JSON" and copy.on_error not in {"ABORT_STATEMENT", "SKIP_FILE"}:
+        records.cut_at_first_problem()
     problems = records.problems
     made = Outcome(file.url, parsed=records.parsed, loaded=len(records.texts), errors=len(problems))
     if problems:

@@ -38,8 +38,43 @@ _UNREAD = _UNREAD_OF_JSON | {
 
 
 @dataclass(frozen=True)
+class TextFormat:
+    """How the lines of a file of TYPE = CSV become fields; the defaults are the service's.
+
+    Source: https://docs.snowflake.com/en/sql-reference/sql/create-file-format#type-csv
+    """
+
+    record_delimiter: str = "\n"
+    field_delimiter: str = ","
+    skip_header: str = "0"
+    field_optionally_enclosed_by: str = "NONE"
+    escape: str = "NONE"
+    escape_unenclosed_field: str = "\\"
+    null_if: tuple[str, ...] = ("\\N",)
+    empty_field_as_null: bool = True
+    trim_space: bool = False
+    skip_blank_lines: bool = False
+
+    def changed(self, settings: "dict[str, Value]") -> "TextFormat":
+        """The format with those of the settings over its own that are about fields."""
+        made = self
+        for key, value in settings.items():
+            name = key.lower()
+            if name not in self.__dataclass_fields__:
+                continue
+            if isinstance(getattr(self, name), bool):
+                made = replace(made, **{name: boolean_of(key, value)})  # type: ignore[arg-type]
+            elif isinstance(value, list):
+                made = replace(made, **{name: tuple(value)})  # type: ignore[arg-type]
+            else:
+                text = text_of(value)
+                made = replace(made, **{name: text.upper() if text.upper() == "NONE" else text})  # type: ignore[arg-type]
+        return made
+
+
+@dataclass(frozen=True)
 class FileFormat:
-    """How a file is read. Only JSON can be loaded here.
+    """How a file is read. Only JSON, and text line by line, can be loaded here.
 
     Source: https://docs.snowflake.com/en/sql-reference/sql/create-file-format#type-json
     """
@@ -53,6 +88,7 @@ class FileFormat:
     ignore_utf8_errors: bool = False
     replace_invalid_characters: bool = False
     skip_byte_order_mark: bool = True
+    text: TextFormat = TextFormat()
 
     def changed(self, settings: dict[str, Value]) -> "FileFormat":
         """The format with these settings over its own.
@@ -75,7 +111,7 @@ class FileFormat:
                 boolean_of(key, value)
             elif key not in {"TYPE", "COMMENT"} | (_UNREAD_OF_JSON if kind == "JSON" else _UNREAD):
                 raise invalid_parameter(key)
-        return made
+        return replace(made, text=made.text.changed(settings)) if kind == "CSV" else made
 
 
 @dataclass

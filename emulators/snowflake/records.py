@@ -20,7 +20,7 @@ from emulators.snowflake.errors import SqlError
 from emulators.snowflake.objects import FileFormat
 
 MAX_VARIANT_BYTES = 128 * 1024 * 1024
-_BOM = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -47,6 +47,13 @@ class Records:
     def parsed(self) -> int:
         """How many records were seen, good and bad."""
         return len(self.texts) + len(self.problems)
+
+    def cut_at_first_problem(self) -> None:
+        """Forget what follows the first bad record, as COPY does with JSON where errors do not abort it."""
+        self.problems = self.problems[:1]
+        for problem in self.problems:
+            kept = [(text, row) for text, row in zip(self.texts, self.rows, strict=True) if row < problem.row]
+            self.texts, self.rows = [text for text, _ in kept], [row for _, row in kept]
 
 
 class _Bad(ValueError):
@@ -181,8 +188,8 @@ def _documents(data: bytes, file_format: FileFormat, records: Records) -> None:
 
 def read_records(data: bytes, file_format: FileFormat) -> Records:
     """All records of a file; a bad one is a problem and not an error."""
-    if file_format.skip_byte_order_mark and data.startswith(_BOM):
-        data = data[len(_BOM) :]
+    if file_format.skip_byte_order_mark and data.startswith(BYTE_ORDER_MARK):
+        data = data[len(BYTE_ORDER_MARK) :]
     records = Records()
     for number, line in _lines(data):
         try:

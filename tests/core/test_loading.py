@@ -159,6 +159,11 @@ def test_an_hour_that_was_given_up_stays_in_the_warehouse_as_it_is(schema: Schem
     assert load_missing(schema.pond.lake, Opened(schema), WANTED, run="later") == LoadReceipt({}, {}, 0)
     assert len(schema.uuids()) == 2
     assert not reconcile_hours(schema.pond.lake, Opened(schema), ExportWindow(HOUR, HOUR)).mismatches
+    schema.run("DELETE FROM events_raw WHERE source_row = 2")
+    named = {"suspects": [HOUR], "reject": [HOUR]}
+    left = load_missing(schema.pond.lake, Opened(schema), WANTED, run="later", **named)
+    assert left == LoadReceipt({}, {}, 0)
+    assert len(schema.uuids()) == 1
 
 
 @pytest.mark.slow
@@ -184,6 +189,42 @@ def test_the_hours_that_are_asked_for_are_read_and_no_other(pond: Pond, tmp_path
     pond.asked.clear()
     assert current_hours(pond.lake, []) == {}
     assert dict(pond.asked) == {}
+
+
+@pytest.mark.slow
+def test_what_lies_between_hours_far_apart_is_neither_listed_nor_counted(
+    schema: Schema, tmp_path: Path
+) -> None:
+    hours = [HOUR - 24 * 365 * 3, HOUR, HOUR + 24 * 30]
+    between = HOUR - 24 * 365
+    for hour in (*hours, between):
+        schema.pond.fill(tmp_path, hour, 2)
+    history = ExportWindow(min(hours), max(hours))
+    load_missing(schema.pond.lake, Opened(schema), history, run=RUN)
+    schema.run(f"UPDATE events_raw SET source_row = 1 WHERE source_file LIKE '%date={between.day}%'")
+    schema.pond.asked.clear()
+    schema.forget()
+    found = reconcile_hours(schema.pond.lake, Opened(schema), hours)
+    assert found == Reconciliation(3, 6, 6, (), {})
+    assert schema.pond.asked["ListObjectsV2"] == 2
+    assert len(schema.said("UNION ALL")) == 2
+    assert list(reconcile_hours(schema.pond.lake, Opened(schema), history).mismatches) == [between]
+
+
+@pytest.mark.slow
+def test_lines_that_may_be_bad_are_left_out_of_the_hours_that_were_named(
+    schema: Schema, tmp_path: Path
+) -> None:
+    for later in range(2):
+        schema.pond.commit(tmp_path, HOUR + later, b'{"uuid":"a"}\n{"uuid":\n')
+    opened = Opened(schema)
+    told = load_missing(schema.pond.lake, opened, WANTED, run=RUN, reject=[HOUR])
+    assert (told.loaded, told.rejected, list(told.failures)) == ({HOUR: 1}, {HOUR: 1}, [HOUR + 1])
+    again = load_missing(schema.pond.lake, opened, WANTED, run=RUN, reject=[HOUR])
+    assert (again.loaded, again.rejected) == ({HOUR: 1}, {HOUR: 1})
+    another = load_missing(schema.pond.lake, Opened(schema, "later"), WANTED, run="later", reject=[HOUR])
+    assert (another.loaded, another.rejected) == ({}, {})
+    assert reconcile_hours(schema.pond.lake, opened, [HOUR]) == Reconciliation(1, 2, 1, (), {}, 1)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from snowflake.connector import SnowflakeConnection
 from core.hours import ExportHour
 from core.loading import current_hours
 from core.warehouse import statements
+from core.warehouse.contents import HourToLoad
 from core.warehouse.loader import LoadReceipt, Reconciliation, Warehouse
 from core.warehouse.session import session_parameters
 from emulators.snowflake import SnowflakeEmulator
@@ -44,7 +46,7 @@ class Schema:
         url = pond.lake.url.replace("'", "''")
         emulator.execute(f"CREATE SCHEMA {DATABASE}.{self.name}")
         self.run(
-            statements.CREATE_FILE_FORMAT,
+            *statements.CREATE_FILE_FORMATS,
             *statements.CREATE_TABLES,
             f"CREATE STAGE amplitude_lake URL = '{url}' STORAGE_INTEGRATION = AMPLITUDE_LAKE "
             "FILE_FORMAT = (FORMAT_NAME = 'amplitude_json')",
@@ -86,10 +88,21 @@ class Schema:
         given: dict[str, Any] = {"lake_url": self.pond.lake.url, "app_id": APP, "run": "test"}
         return Warehouse(self.connect, **(given | changes))
 
-    def load(self, *hours: ExportHour, check_rows: bool = False, **changes: Any) -> LoadReceipt:
+    def current(self, *hours: ExportHour) -> dict[ExportHour, HourToLoad]:
+        """What the lake says of these hours."""
+        return current_hours(self.pond.lake, hours)
+
+    def load(
+        self,
+        *hours: ExportHour,
+        check_rows: bool = False,
+        reject: Collection[ExportHour] = (),
+        **changes: Any,
+    ) -> LoadReceipt:
         """Load what the lake says of these hours now."""
         current = partial(current_hours, self.pond.lake)
-        return self.warehouse(**changes).load(current(hours).values(), current, check_rows=check_rows)
+        due = self.current(*hours).values()
+        return self.warehouse(**changes).load(due, current, check_rows=check_rows, reject=reject)
 
     def reconcile(self, *hours: ExportHour) -> Reconciliation:
         """Compare what the lake says of these hours with the table."""

@@ -45,7 +45,13 @@ def connection(emulator: SnowflakeEmulator) -> Iterator[SnowflakeConnection]:
         user="any", password="any", account="any", host=emulator.host, port=emulator.port,
         protocol=emulator.protocol, database="raw", schema="amp",
     ) as connection:  # fmt: skip
-        tables = ["create_file_format", "create_events_raw", "create_events_rejected", "create_load_ledger"]
+        tables = [
+            "create_file_format",
+            "create_line_format",
+            "create_events_raw",
+            "create_events_rejected",
+            "create_load_ledger",
+        ]
         for name in [*tables, "create_load_lock", "create_events", "create_events_unique"]:
             _run(connection, (SQL / f"{name}.sql").read_text())
         _run(
@@ -80,10 +86,17 @@ def test_the_projects_statement_runs(name: str, lake: S3Emulator, connection: Sn
     row = {"export_hour": "2025-12-23 19:00:00", "exported_at": "2025-12-23 22:15:03.120", "digest": "d"}
     params = {
         "lake": "s3://lake/amp", "app_id": 1, "run": "it's", "generation": 1, "files": [FILE],
-        "hours": ["2025-12-23 19:00:00"], "first": "2025-12-23 00:00:00", "last": "2025-12-23 23:00:00",
+        "hours": ["2025-12-23 19:00:00"], "hour": "2025-12-23 19:00:00", "digest": "d",
+        "first": "2025-12-23 00:00:00", "last": "2025-12-23 23:00:00",
         "rows": json.dumps([row | {"parts": 1, "events": 1, "rejected": 0}]),
     }  # fmt: skip
     _run(connection, (SQL / f"{name}.sql").read_text(), params)
+
+
+def test_a_text_format_is_described_with_what_it_does_to_a_line(connection: SnowflakeConnection) -> None:
+    lines = {row[0]: row[2] for row in _run(connection, "DESC FILE FORMAT amplitude_lines")}
+    assert (lines["TYPE"], lines["FIELD_DELIMITER"], lines["SKIP_BLANK_LINES"]) == ("CSV", "NONE", "true")
+    assert "FIELD_DELIMITER" not in [row[0] for row in _run(connection, "DESC FILE FORMAT amplitude_json")]
 
 
 def test_an_hour_lands_with_its_hour_file_and_line(lake: S3Emulator, connection: SnowflakeConnection) -> None:

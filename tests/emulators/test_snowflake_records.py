@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from emulators.snowflake.copy_statement import parse_copy
 from emulators.snowflake.errors import SqlError
-from emulators.snowflake.lexer import lex
+from emulators.snowflake.lexer import Value, lex
 from emulators.snowflake.locks import TableLocks
 from emulators.snowflake.objects import FileFormat
 from emulators.snowflake.records import read_records, unpack
+from emulators.snowflake.text_lines import read_lines
 
 LINES = FileFormat(kind="JSON", multi_line=False, allow_duplicate=True)
 _SCALARS = (
@@ -115,3 +116,52 @@ def test_locks_go_to_waiters_in_turn_and_refuse_the_twenty_first() -> None:
     for thread in threads:
         thread.join(20)
     assert got == list(range(2, 22))
+
+
+WHOLE_LINES = FileFormat(kind="CSV").changed(
+    {
+        "FIELD_DELIMITER": "NONE", "ESCAPE_UNENCLOSED_FIELD": "NONE", "NULL_IF": [],
+        "EMPTY_FIELD_AS_NULL": "FALSE", "SKIP_BLANK_LINES": "TRUE",
+    }
+)  # fmt: skip
+
+
+def test_lines_are_text_with_their_numbers_and_blank_ones_are_none() -> None:
+    records = read_lines(b'\xef\xbb\xbf{"a":\n\n \r\n"x", \\N', WHOLE_LINES)
+    assert records.texts == [b'{"a":', b" \r", b'"x", \\N']
+    assert records.rows == [1, 2, 3]
+
+
+def test_broken_utf8_in_a_line_is_an_error_unless_it_shall_be_replaced() -> None:
+    strict = read_lines(b"a\n\xff\nb", WHOLE_LINES)
+    assert ([problem.row for problem in strict.problems], strict.rows) == ([2], [1, 3])
+    lenient = WHOLE_LINES.changed({"REPLACE_INVALID_CHARACTERS": "TRUE"})
+    assert read_lines(b"\xff", lenient).texts == ["\ufffd".encode()]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"FIELD_DELIMITER": ","},
+        {"RECORD_DELIMITER": "|"},
+        {"SKIP_HEADER": "1"},
+        {"FIELD_OPTIONALLY_ENCLOSED_BY": '"'},
+        {"ESCAPE": "\\"},
+        {"ESCAPE_UNENCLOSED_FIELD": "\\"},
+        {"NULL_IF": ["\\N"]},
+        {"EMPTY_FIELD_AS_NULL": "TRUE"},
+        {"TRIM_SPACE": "TRUE"},
+        {"SKIP_BLANK_LINES": "FALSE"},
+    ],
+)
+def test_a_format_that_would_do_more_with_a_line_is_not_emulated(setting: dict[str, Value]) -> None:
+    with pytest.raises(SqlError, match="only whole lines"):
+        read_lines(b"a", WHOLE_LINES.changed(setting))
+    read_lines(b"a", WHOLE_LINES)
+
+
+def test_what_follows_the_first_bad_record_can_be_forgotten() -> None:
+    records = read_records(b'{"n":1}\n{"n":\n{"n":3}\n{"n":', LINES)
+    assert (records.rows, len(records.problems)) == ([1, 3], 2)
+    records.cut_at_first_problem()
+    assert (records.rows, len(records.problems)) == ([1], 1)

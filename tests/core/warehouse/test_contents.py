@@ -16,6 +16,7 @@ from core.hours import ExportHour
 from core.warehouse.contents import (
     HourToLoad,
     LedgerEntry,
+    LoadedHour,
     PartToLoad,
     RowCount,
     TableHour,
@@ -24,6 +25,8 @@ from core.warehouse.contents import (
     is_due,
     member_of,
     read_contents,
+    stretches,
+    timestamp,
 )
 from tests.core.warehouse.examples import DIGEST, HOUR, OTHER, file, held, in_bucket, to_load
 
@@ -209,6 +212,42 @@ def test_ledger_rows_and_rejected_lines_are_read_by_hour() -> None:
     }
     assert read_contents(answer)[HOUR].row_count == 4
     assert read_contents([]) == {}
+
+
+def test_lines_refused_are_counted_of_one_export() -> None:
+    rejected = {(DIGEST, file(0)): 2, (DIGEST, file(1)): 3, (OTHER, file(0)): 7}
+    assert held({}, rejected=rejected).rejected_of(DIGEST) == 5
+    assert held({}).rejected_of(DIGEST) == 0
+
+
+def test_events_that_were_not_rejected_became_rows() -> None:
+    assert LoadedHour(to_load(3, 4), 2).rows == 5
+    assert LoadedHour(to_load(3, 4)).rows == 7
+
+
+# What is asked together
+
+
+def test_hours_are_asked_for_in_stretches_that_no_gap_of_more_than_thirty_days_lies_in() -> None:
+    month = 30 * 24
+    hours = [HOUR, HOUR + month, HOUR + 2 * month + 1, HOUR + 2 * month, HOUR - month - 1]
+    assert list(stretches(hours)) == [(HOUR - month - 1,) * 2, (HOUR, HOUR + 2 * month + 1)]
+    assert list(stretches([HOUR, HOUR])) == [(HOUR, HOUR)]
+    assert list(stretches([])) == []
+
+
+@given(st.sets(st.integers(0, 5000), min_size=1))
+def test_every_hour_lies_in_one_stretch_and_stretches_lie_far_apart(places: set[int]) -> None:
+    cut = list(stretches(HOUR + place for place in places))
+    for place in places:
+        assert sum(first <= HOUR + place <= last for first, last in cut) == 1
+    assert {one for pair in cut for one in pair} <= {HOUR + place for place in places}
+    for (_, before), (after, _) in pairwise(cut):
+        assert (after.start - before.start).days >= 30
+
+
+def test_an_hour_is_spelled_as_the_tables_have_it() -> None:
+    assert timestamp(HOUR) == "2025-12-23 19:00:00"
 
 
 def test_what_an_hour_holds_is_added_up() -> None:

@@ -35,6 +35,13 @@ IN_TRANSACTION = {
     "read_contents": statements.READ_CONTENTS,
     "delete_hours": statements.DELETE_HOURS,
     "copy_parts": statements.COPY_PARTS,
+    "read_rejected": statements.READ_REJECTED,
+    "delete_rejected": statements.DELETE_REJECTED,
+    "copy_lines": statements.COPY_LINES,
+    "delete_blank_lines": statements.DELETE_BLANK_LINES,
+    "insert_good_lines": statements.INSERT_GOOD_LINES,
+    "delete_good_lines": statements.DELETE_GOOD_LINES,
+    "explain_bad_lines": statements.EXPLAIN_BAD_LINES,
     "merge_ledger": statements.MERGE_LEDGER,
     "commit": statements.COMMIT,
     "rollback": statements.ROLLBACK,
@@ -46,8 +53,12 @@ def code(sql: str) -> str:
     return " ".join(re.sub(r"--.*", "", sql).split())
 
 
-def test_copy_aborts_at_every_error_and_loads_whatever_snowflake_remembers() -> None:
-    copy = code(statements.COPY_PARTS)
+COPIES = pytest.mark.parametrize("sql", [statements.COPY_PARTS, statements.COPY_LINES])
+
+
+@COPIES
+def test_copy_aborts_at_every_error_and_loads_whatever_snowflake_remembers(sql: str) -> None:
+    copy = code(sql)
     assert "ON_ERROR = ABORT_STATEMENT" in copy
     assert "FORCE = TRUE" in copy
     assert "FILES = (" in copy
@@ -55,13 +66,30 @@ def test_copy_aborts_at_every_error_and_loads_whatever_snowflake_remembers() -> 
     assert "PURGE" not in copy
 
 
-def test_copy_writes_its_patterns_so_that_no_quoting_can_change_them() -> None:
+@COPIES
+def test_copy_writes_its_patterns_so_that_no_quoting_can_change_them(sql: str) -> None:
     """A backslash in a string literal is an escape; \\d has turned into NULLs."""
-    assert "\\" not in statements.COPY_PARTS
+    assert "\\" not in sql
 
 
-def test_hour_and_time_of_loading_come_from_the_file_and_the_scan() -> None:
-    copy = code(statements.COPY_PARTS)
+def test_lines_have_the_hour_file_and_number_that_their_events_would_have() -> None:
+    parts, lines = (
+        code(sql).partition("SELECT")[2] for sql in (statements.COPY_PARTS, statements.COPY_LINES)
+    )
+    for column in (r"\( REGEXP_SUBSTR.*\)::TIMESTAMP_NTZ, ", "METADATA.FILENAME, METADATA.FILE_ROW_NUMBER"):
+        (one,), (other,) = re.findall(column, parts), re.findall(column, lines)
+        assert one == other
+
+
+def test_a_line_is_good_by_the_same_test_wherever_it_is_asked() -> None:
+    export = "WHERE export_hour = %(hour)s AND digest = %(digest)s"
+    for sql in (statements.INSERT_GOOD_LINES, statements.DELETE_GOOD_LINES):
+        assert code(sql).endswith(f"{export} AND TRY_PARSE_JSON(line, 'd') IS NOT NULL")
+
+
+@COPIES
+def test_hour_and_time_of_loading_come_from_the_file_and_the_scan(sql: str) -> None:
+    copy = code(sql)
     assert "METADATA$FILENAME" in copy
     assert "METADATA$START_SCAN_TIME" in copy
     assert "CURRENT_TIMESTAMP" not in copy
@@ -97,7 +125,7 @@ def test_nothing_is_created_that_is_there_and_nothing_replaced(sql: str) -> None
     ],
 )
 def test_the_file_format_states_every_option_that_matters(option: str) -> None:
-    assert option in code(statements.CREATE_FILE_FORMAT)
+    assert option in code(statements.CREATE_FILE_FORMATS[0])
 
 
 def test_the_question_to_the_ledger_takes_no_values_so_its_text_is_stable() -> None:

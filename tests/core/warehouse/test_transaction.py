@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ import pytest
 from core.errors import LoadRefused, WarehouseRefused, WarehouseUnavailable, is_transient
 from core.hours import ExportHour
 from core.loading import current_hours
-from core.warehouse import contents, statements, transaction
-from core.warehouse.loader import LoadReceipt, Warehouse
+from core.warehouse import contents, copying, statements
+from core.warehouse.loader import LoadReceipt, Reconciliation, Warehouse
 from core.warehouse.lock import SchemaLock
 from core.warehouse.session import Session
 from core.warehouse.transaction import LoadTransaction, count_rows
@@ -48,10 +48,12 @@ class Elsewhere:
         return cursor
 
 
-def load_with(schema: Schema, connect: Callable[[], Any], *hours: ExportHour) -> LoadReceipt:
+def load_with(
+    schema: Schema, connect: Callable[[], Any], *hours: ExportHour, reject: Collection[ExportHour] = ()
+) -> LoadReceipt:
     warehouse = Warehouse(connect, lake_url=schema.pond.lake.url, app_id=APP, run="test")
     current = partial(current_hours, schema.pond.lake)
-    return warehouse.load(current(hours).values(), current)
+    return warehouse.load(current(hours).values(), current, reject=reject)
 
 
 def first_words(sql: str) -> str:
@@ -70,6 +72,7 @@ def test_the_statements_come_in_the_order_that_makes_them_safe(schema: Schema, t
         TRANSACTION,
         "SELECT COALESCE(MAX(generation),",
         "SELECT TO_CHAR(export_hour,",
+        "SELECT DISTINCT",
         "DELETE FROM",
         "COPY INTO",
         "MERGE INTO",
@@ -238,7 +241,7 @@ def test_sessions_that_never_see_the_last_commit_are_worth_another_attempt_later
 def test_an_hour_of_more_files_than_a_statement_takes_is_one_transaction(
     schema: Schema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transaction, "MAX_FILES_PER_COPY", 3)
+    monkeypatch.setattr(copying, "MAX_FILES_PER_COPY", 3)
     schema.pond.fill(tmp_path, HOUR, *([1] * 7))
     schema.forget()
     assert schema.load(HOUR) == LoadReceipt({HOUR: 7}, {}, 7)
@@ -251,7 +254,7 @@ def test_an_hour_of_more_files_than_a_statement_takes_is_one_transaction(
 def test_an_hour_whose_last_copy_fails_is_not_loaded_in_part(
     schema: Schema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transaction, "MAX_FILES_PER_COPY", 3)
+    monkeypatch.setattr(copying, "MAX_FILES_PER_COPY", 3)
     written = schema.pond.fill(tmp_path, HOUR, *([1] * 7))
     schema.pond.remove(written.parts[6].key)
     assert schema.load(HOUR).failures.keys() == {HOUR}
@@ -370,3 +373,20 @@ def test_rows_are_counted_in_the_range_of_the_hours_that_were_asked_for(
     with Session(schema.connect) as session:
         assert count_rows(session, []) == {}
         assert count_rows(session, hours[1:3]).keys() == set(hours[1:3])
+
+
+def test_hours_that_lie_far_apart_are_counted_apart_and_those_nearby_together(
+    schema: Schema, tmp_path: Path
+) -> None:
+    hours = [HOUR - 24 * 365 * 3, HOUR, HOUR + 24 * 30]
+    for hour in (*hours, HOUR - 24 * 365):
+        schema.pond.fill(tmp_path, hour, 2)
+    schema.load(*hours, HOUR - 24 * 365)
+    schema.forget()
+    with Session(schema.connect) as session:
+        assert count_rows(session, hours).keys() == set(hours)
+    assert len(schema.said("UNION ALL")) == 2
+    schema.forget()
+    assert schema.reconcile(*hours) == Reconciliation(3, 6, 6, (), {})
+    assert len(schema.said("UNION ALL")) == 2
+    assert len({one.session for one in schema.emulator.statements}) == 1

@@ -1,0 +1,1 @@
+DELETE FROM events_rejected WHERE export_hour = %(hour)s AND digest = %(digest)s
