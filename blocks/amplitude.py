@@ -10,6 +10,7 @@ from prefect.blocks.abstract import CredentialsBlock
 from pydantic import Field, SecretStr, field_validator
 
 from core.amplitude.answers import BASE_URLS
+from core.amplitude.archive import ArchiveLimits
 from core.amplitude.client import ExportClient
 
 
@@ -85,10 +86,15 @@ class AmplitudeCredentials(CredentialsBlock):
         """The host of :attr:`url`, which a lake remembers: ``amplitude.com``."""
         return urlsplit(self.url).netloc
 
-    def get_client(self) -> ExportClient:
-        """The door to this project's exports. Close it, or use it as a context manager."""
+    def get_client(self, archive_limits: ArchiveLimits | None = None) -> ExportClient:
+        """The door to this project's exports. Close it, or use it as a context manager.
+
+        Args:
+            archive_limits: Where an archive stops being believable.
+        """
         return ExportClient(
             api_key=self.api_key.get_secret_value(),
             secret_key=self.secret_key.get_secret_value(),
             base_url=self.url,
+            archive_limits=archive_limits,
         )

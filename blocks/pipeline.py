@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import copy
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from prefect.blocks.core import Block
-from prefect_aws import MinIOCredentials
-from prefect_aws.credentials import AwsCredentials
 from prefect_aws.s3 import S3Bucket
 from prefect_snowflake.credentials import InvalidPemFormat
 from prefect_snowflake.database import SnowflakeConnector
@@ -17,7 +14,8 @@ from pydantic import Field, field_validator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from blocks.amplitude import AmplitudeCredentials
-from core.amplitude.archive import ArchiveLimits
+from blocks.s3 import s3_client
+from core.amplitude.archive import GIB, ArchiveLimits
 from core.errors import InvalidInput, WarehouseRefused
 from core.lake.layout import Compression
 from core.lake.store import Lake
@@ -26,7 +24,6 @@ from core.warehouse.loader import Warehouse
 from core.warehouse.session import NETWORK_TIMEOUT_SECONDS, session_parameters
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
     from snowflake.connector import SnowflakeConnection
 
 _SCHEMAS: dict[tuple[object, ...], dict[str, Any]] = {}
@@ -103,6 +100,12 @@ class AmplitudePipeline(Block):
         description="How many hours after its start an hour without files is believed to be empty; at least "
         "24 if settling is off.",
     )
+    verify_days: int = Field(
+        default=7,
+        ge=0,
+        le=3650,
+        description="How many days back a gap-fill compares objects and rows with the manifests.",
+    )
     archives_in_flight: int = Field(
         default=2,
         ge=1,
@@ -117,6 +120,24 @@ class AmplitudePipeline(Block):
         ge=0,
         le=3600,
         description="How long a task waits before its second try; before its third four times as long.",
+    )
+    max_archive_members: int = Field(
+        default=100_000, ge=1, le=10_000_000, description="Files in one archive, at most."
+    )
+    max_archive_gib: int = Field(
+        default=64, ge=1, le=4096, description="What one archive may unzip to, still gzipped, at most."
+    )
+    max_member_json_gib: int = Field(
+        default=32, ge=1, le=4096, description="What one file of an archive may gunzip to, at most."
+    )
+    max_hour_json_gib: int = Field(
+        default=128, ge=1, le=4096, description="What the files of one hour may gunzip to, at most."
+    )
+    max_gzip_ratio: int = Field(
+        default=500,
+        ge=10,
+        le=1100,
+        description="How many times its size a file may gunzip to; real exports: about 12.",
     )
     scratch_folder: Path | None = Field(
         default=None,
@@ -163,16 +184,23 @@ class AmplitudePipeline(Block):
             window_hours=self.window_hours,
             settle_hours=self.settle_hours,
             empty_after_hours=self.empty_after_hours,
+            verify_days=self.verify_days,
         )
 
     @property
     def archive_limits(self) -> ArchiveLimits:
         """Where an archive stops being believable."""
-        return ArchiveLimits()
+        return ArchiveLimits(
+            max_members=self.max_archive_members,
+            max_archive_gzip_bytes=self.max_archive_gib * GIB,
+            max_member_json_bytes=self.max_member_json_gib * GIB,
+            max_hour_json_bytes=self.max_hour_json_gib * GIB,
+            max_ratio=self.max_gzip_ratio,
+        )
 
     def open_lake(self) -> Lake:
         """The door to the lake, over a client that is shared by the tasks of this process."""
-        client = _s3_client(self.bucket.credentials, self.signed_payloads)
+        client = s3_client(self.bucket.credentials, self.signed_payloads)
         folder = self.bucket.bucket_folder.strip("/")
         prefix = f"{folder}/" if folder else ""
         return Lake(client, bucket=self.bucket.bucket_name, prefix=prefix, kms_key_id=self.kms_key_id)
@@ -215,36 +243,3 @@ class AmplitudePipeline(Block):
             return connection
 
         return Warehouse(connect, lake_url=self.open_lake().url, app_id=app_id, run=run)
-
-
-@lru_cache(maxsize=8)
-def _s3_client(
-    credentials: AwsCredentials | MinIOCredentials,
-    signed_payloads: bool,  # noqa: FBT001  # lru_cache keys are positional
-) -> S3Client:
-    """One client for each set of credentials: making one costs as much as many requests.
-
-    The checksum that is sent along covers the body already, so it is not signed too unless asked for.
-    """
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError
-
-    ours = Config(
-        retries={"mode": "standard", "max_attempts": 3},
-        connect_timeout=10,
-        read_timeout=60,
-        max_pool_connections=64,
-        s3={"payload_signing_enabled": signed_payloads},
-    )
-    given: dict[str, Any] = credentials.aws_client_parameters.get_params_override()
-    config = ours.merge(given.pop("config")) if "config" in given else ours
-    if credentials.region_name:
-        given["region_name"] = credentials.region_name
-    try:
-        client: S3Client = credentials.get_boto3_session().client("s3", config=config, **given)
-    except (BotoCoreError, ValueError) as error:
-        msg = (
-            f"An S3 client cannot be made ({type(error).__name__}). Check AWS_REGION and AWS_ENDPOINT_URL_S3."
-        )
-        raise InvalidInput(msg) from None
-    return client

@@ -30,6 +30,12 @@ class PlanRules:
     window_hours: int = 24
     settle_hours: int = 24
     empty_after_hours: int = 6
+    verify_days: int = 7
+
+    @property
+    def settle(self) -> timedelta:
+        """How long an hour rests after its end before it is exported once more; zero: never."""
+        return timedelta(hours=self.settle_hours)
 
     @property
     def empty_after(self) -> timedelta:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import glob
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
@@ -68,10 +68,19 @@ def unpack_hour(
     """
     with disk_errors(f"gunzip {exported.hour}"):
         folder.mkdir(parents=True, exist_ok=True)
-        parts = tuple(
-            _unpack(exported.archive, member, folder, compression, limits) for member in exported.members
-        )
-    return UnpackedHour(exported.hour, exported.window, exported.exported_at, exported.app_id, folder, parts)
+        parts: list[LocalPart] = []
+        for member in exported.members:
+            left = _left_of(limits, sum(part.json_bytes for part in parts))
+            parts.append(_unpack(exported.archive, member, folder, compression, left))
+    return UnpackedHour(
+        exported.hour, exported.window, exported.exported_at, exported.app_id, folder, tuple(parts)
+    )
+
+
+def _left_of(limits: ArchiveLimits, hour_bytes: int) -> ArchiveLimits:
+    """The limits for an hour's next member, when its members so far have gunzipped to so many bytes."""
+    left = min(limits.max_member_json_bytes, limits.max_hour_json_bytes - hour_bytes)
+    return replace(limits, max_member_json_bytes=left)
 
 
 def _unpack(
@@ -125,14 +134,15 @@ def extract_hour(exported: ExportedHour, folder: Path, *, limits: ArchiveLimits)
         for member in exported.members:
             path = folder / f"{member.stem.replace('#', '_')}.json"
             _sweep(folder, path)
+            left = _left_of(limits, json_bytes)
             there = _facts_of(path) if path.is_file() else None
             if there is not None and there == gunzip_member(
-                exported.archive, member, limits=limits, json_path=None
+                exported.archive, member, limits=left, json_path=None
             ):
                 facts = there
                 kept.append(path)
             else:
-                facts = _extract(exported.archive, member, path, limits)
+                facts = _extract(exported.archive, member, path, left)
                 written.append(path)
             events += facts.events
             json_bytes += facts.size_bytes

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 
 from rich.console import Console
 
@@ -46,6 +47,52 @@ def run_extract(
         lambda: flow(to=options.to, start=options.start, end=options.end, credentials=options.credentials),
         consoles,
     )
+
+
+def run_gap_fill(
+    flow: Callable[..., object], arguments: list[str] | None = None, consoles: Consoles | None = None
+) -> int:
+    """Parse, run, summarise; the exit code."""
+    parser = _parser(
+        "flows.gap_fill",
+        "Export every hour of a range that is missing, unsettled or damaged, and load what the ledger lacks. "
+        "Without a range: everything since the first hour that was ever wanted.",
+    )
+    parser.add_argument(
+        "--pipeline", default="amplitude", help="name of the Amplitude Pipeline block (default: amplitude)"
+    )
+    parser.add_argument(
+        "--settle",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="export hours once more that have rested for settle_hours (default: yes)",
+    )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="compare objects and rows of the whole range, not of the last days",
+    )
+    parser.add_argument(
+        "--accept-smaller",
+        action="store_true",
+        help="take hours that hold fewer events than before as they are",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be done and what it would cost"
+    )
+    hours = parser.add_argument_group(
+        "single hours", "each option may be repeated; without a range, the run answers for these hours only"
+    )
+    named = partial(hours.add_argument, action="append", type=_hour, metavar="HOUR", default=[])
+    named("--give-up", help="do not ask for this hour any more; needs --reason")
+    hours.add_argument("--reason", default="", metavar="TEXT", help="why, for whoever finds it later")
+    named("--retry", help="ask again for an hour that was given up")
+    named(
+        "--reject-bad-lines",
+        help="load an hour without the lines that Snowflake refuses; they are kept in events_rejected",
+    )
+    options = vars(parser.parse_args(arguments))
+    return _run(lambda: flow(**options), consoles)
 
 
 def _parser(module: str, description: str) -> argparse.ArgumentParser:

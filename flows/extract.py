@@ -10,12 +10,13 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.amplitude import AmplitudeCredentials
 from core.amplitude.archive import ArchiveLimits
+from core.conveyor import Belt, move_into_folder
 from core.errors import InvalidInput
 from core.hours import ExportHour, windows_of
 from core.planning import PlanRules, wanted_window
 from core.report import ExtractReport
 from core.scratch import scratch_folder
-from flows.conveyor import Belt, move_into_folder
+from flows.crew import FolderTasks
 from flows.opening import open_block, utc_now
 from flows.progress import watcher
 
@@ -48,9 +49,9 @@ def extract(
     progress = watcher.get()
     progress.planned(len(wanted))
     with scratch_folder() as scratch:
-        belt = Belt(amplitude, scratch, utc_now, progress, _RETRY_SECONDS, _ARCHIVES_IN_FLIGHT)
+        crew = FolderTasks(amplitude, ArchiveLimits(), scratch, utc_now, _RETRY_SECONDS, folder=Path(to))
         windows = windows_of(wanted, window_hours=_ONE_DAY.window_hours)
-        transfer = move_into_folder(windows, Path(to), ArchiveLimits(), belt)
+        transfer = move_into_folder(windows, crew, Belt(scratch, progress.hour_done, _ARCHIVES_IN_FLIGHT))
     report = ExtractReport(wanted, transfer)
     progress.finished(report)
     report.raise_if_failed()

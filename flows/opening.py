@@ -10,7 +10,6 @@ from prefect.blocks.core import Block
 from prefect.client.schemas.objects import State
 
 from core.errors import InvalidInput, PipelineError
-from core.timing import Timed
 from tasks.retries import backoff, quiet_expected_errors
 
 P = ParamSpec("P")
@@ -52,9 +51,9 @@ def patiently(task: Task[P, R], retry_seconds: float) -> Task[P, R]:
     return task.with_options(retry_delay_seconds=backoff(retry_seconds))
 
 
-def outcome(state: State[Any]) -> tuple[Timed[Any] | None, PipelineError | None]:
-    """A task's receipt, or what it failed with if that is an error of ours; any other is raised."""
-    result = state.result(raise_on_failure=False)
+def outcome(state: State[Any]) -> tuple[Any, PipelineError | None]:
+    """What a task returned, or None and what it failed with if that is one of ours; else it is raised."""
+    result: Any = state.result(raise_on_failure=False)
     if isinstance(result, PipelineError):
         return None, result
     if isinstance(result, BaseException):

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
+from core.gap_report import GapReport
+from core.gap_survey import GapSurvey
 from core.report import ExtractReport, IngestReport
+
+#: What a run has to say; a dry run has its plan.
+Report = IngestReport | GapReport | ExtractReport | GapSurvey
 
 
 class Progress:
@@ -19,7 +24,7 @@ class Progress:
     def step(self, name: str) -> None:
         """Something begins that has no hours to count."""
 
-    def finished(self, report: IngestReport | ExtractReport) -> None:
+    def finished(self, report: Report) -> None:
         """The run is over; this is what it has to say, green or not."""
 
 

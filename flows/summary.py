@@ -8,33 +8,57 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from core.report import ExtractReport, IngestReport, Step
+from core.gap_report import GapReport
+from core.gap_survey import GapSurvey, Review
+from core.hours import ExportWindow
+from core.report import ExtractReport, IngestReport, LakeReport
+from core.transfer import Step
 from core.wording import counted, listed
+from flows.progress import Report
 
 _MB = 1_000_000
 _NOT_COMPLETE = Text("The run is not complete; the reasons follow.", style="bold red")
 
 
+def summary_of(report: Report) -> RenderableType:
+    """What a run did, step by step, and whether the figures agree from source to table."""
+    match report:
+        case IngestReport():
+            return ingest_summary(report)
+        case GapReport():
+            return gap_summary(report)
+        case GapSurvey():
+            return dry_run_summary(report)
+        case ExtractReport():
+            return extract_summary(report)
+
+
 def ingest_summary(report: IngestReport) -> RenderableType:
     """What an ingest did, step by step, and whether the figures agree from source to table."""
     plan = report.plan
-    lines: list[RenderableType] = [
-        Text.assemble(("Wanted  ", "bold"), f"{plan.wanted} ({counted(len(plan.wanted), 'hour')})"),
-        Text.assemble(("Missing ", "bold"), _missing(report)),
-    ]
-    if plan.missing or report.loaded_events:
-        lines.append(_table(report.steps()))
-    lines += [Text(warning, style="yellow") for warning in report.warnings()]
-    lines.append(_verdict(report))
-    return Group(*lines)
+    missing = "nothing: every hour is in the lake"
+    if plan.missing:
+        hours, windows = counted(len(plan.missing), "hour"), counted(len(plan.windows), "window")
+        missing = f"{hours} in {windows}: {listed(plan.missing)}"
+    lines = [_wanted(plan.wanted), Text.assemble(("Missing ", "bold"), missing)]
+    return Group(*lines, *_outcome(report, exported=len(plan.missing)))
+
+
+def gap_summary(report: GapReport) -> RenderableType:
+    """What a gap-fill did, step by step, and whether the figures agree from source to table."""
+    export = [Text.assemble(("Export  ", "bold"), reason) for reason in report.plan.reasons()]
+    return Group(_wanted(report.wanted), *export, *_outcome(report, exported=len(report.plan.why)))
+
+
+def dry_run_summary(survey: GapSurvey) -> RenderableType:
+    """What a gap-fill would do, and what it would cost."""
+    lines = [Text.assemble((f"{label:8}", "bold"), text) for label, text in survey.told()]
+    return Group(*lines, Text("A dry run: nothing was asked for, written or loaded.", style="bold"))
 
 
 def extract_summary(report: ExtractReport) -> RenderableType:
     """What an extract did, step by step."""
-    lines: list[RenderableType] = [
-        Text.assemble(("Wanted  ", "bold"), f"{report.wanted} ({counted(len(report.wanted), 'hour')})"),
-        _table(report.steps()),
-    ]
+    lines: list[RenderableType] = [_wanted(report.wanted), _table(report.steps())]
     lines += [Text(warning, style="yellow") for warning in report.warnings()]
     events = sum(timed.receipt.events for timed in report.transfer.extracted)
     if report.transfer.failures or report.transfer.stopped_by:
@@ -44,12 +68,18 @@ def extract_summary(report: ExtractReport) -> RenderableType:
     return Group(*lines)
 
 
-def _missing(report: IngestReport) -> str:
-    if not report.plan.missing:
-        return "nothing: every hour is in the lake"
-    plan = report.plan
-    hours, windows = counted(len(plan.missing), "hour"), counted(len(plan.windows), "window")
-    return f"{hours} in {windows}: {listed(plan.missing)}"
+def _wanted(wanted: ExportWindow) -> Text:
+    return Text.assemble(("Wanted  ", "bold"), f"{wanted} ({counted(len(wanted), 'hour')})")
+
+
+def _outcome(report: LakeReport, *, exported: int) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    if exported or report.loaded_events:
+        lines.append(_table(report.steps()))
+    lines += [Text(warning, style="yellow") for warning in report.warnings()]
+    bad = report.stopped_by or report.transfer.stopped_by or report.problems()
+    lines.append(_NOT_COMPLETE if bad else Text(_good_news(report, exported), style="bold green"))
+    return lines
 
 
 def _table(steps: Sequence[Step]) -> Table:
@@ -67,30 +97,39 @@ def _table(steps: Sequence[Step]) -> Table:
     return table
 
 
-def _verdict(report: IngestReport) -> Text:
-    if report.stopped_by or report.transfer.stopped_by or report.problems():
-        return _NOT_COMPLETE
-    return Text(_good_news(report), style="bold green")
-
-
-def _good_news(report: IngestReport) -> str:
-    if report.reconciliation is not None:
-        told = report.reconciliation.receipt
+def _good_news(report: LakeReport, exported: int) -> str:
+    transfer = report.transfer
+    told = report.reconciliation.receipt if report.reconciliation else None
+    if told is not None and told.hours:
+        refused = (
+            f", {counted(told.rejected_lines, 'line')} in events_rejected" if told.rejected_lines else ""
+        )
         return (
             f"Lake and warehouse reconcile: {counted(told.hours, 'hour')}, {told.lake_events:,} events in "
-            f"the manifests, {told.table_rows:,} rows in the table. By this run: {report.source_events:,} "
-            f"gunzipped, {report.lake_events:,} committed, {report.loaded_events:,} loaded."
+            f"the manifests, {told.table_rows:,} rows in the table{refused}. By this run: "
+            f"{transfer.source_events:,} gunzipped, {transfer.lake_events:,} committed, "
+            f"{report.loaded_events:,} loaded."
         )
     # An hour that Amplitude had no files for is named in a warning above, and the lake lacks it.
-    hours = counted(len(report.plan.wanted), "hour")
+    hours = f"these {len(report.wanted):,} hours" if len(report.wanted) > 1 else "this hour"
     if report.load is not None:
-        fetched = "Nothing was committed" if report.plan.missing else "Nothing to fetch"
-        return f"{fetched}, nothing to load: lake and ledger agree on these {hours}."
-    if report.transfer.committed:
-        whole = not (report.transfer.unpublished or report.plan.left)
-        lake = f"The lake holds these {hours}" if whole else "The lake holds all hours but those named above"
-        return f"{lake}: {report.lake_events:,} events committed. There is no warehouse to load."
-    nothing = (
-        "Nothing was committed" if report.plan.missing else f"Nothing to fetch: the lake holds these {hours}"
-    )
+        fetched = "Nothing was committed" if exported else "Nothing to fetch"
+        return f"{fetched}, nothing to load: lake and ledger agree on {hours}."
+    if transfer.committed:
+        return f"{_held(report)}: {transfer.lake_events:,} events committed. There is no warehouse to load."
+    nothing = "Nothing was committed" if exported else f"Nothing to fetch. {_held(report)}"
     return f"{nothing}. There is no warehouse to load."
+
+
+def _held(report: LakeReport) -> str:
+    """What the lake holds of the range."""
+    named = report.transfer.unpublished
+    match report:
+        case IngestReport(plan=plan):
+            named = [*named, *plan.left]
+        case GapReport(review=Review(given_up=given_up)):
+            named = [*named, *given_up]
+    if named:
+        return "The lake holds all hours but those named above"
+    hours = len(report.wanted)
+    return f"The lake holds these {hours:,} hours" if hours > 1 else "The lake holds this hour"

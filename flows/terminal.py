@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from core.report import ExtractReport, IngestReport
-from flows.progress import Progress
-from flows.summary import extract_summary, ingest_summary
+from flows.progress import Progress, Report
+from flows.summary import summary_of
 
 
 class Lines(Progress):
@@ -26,10 +25,9 @@ class Lines(Progress):
         self._out = out
         self._err = err
 
-    def finished(self, report: IngestReport | ExtractReport) -> None:
+    def finished(self, report: Report) -> None:
         """Show the summary."""
-        summary = ingest_summary(report) if isinstance(report, IngestReport) else extract_summary(report)
-        self._out.print(summary, soft_wrap=True)
+        self._out.print(summary_of(report), soft_wrap=True)
 
     def complain(self, reason: str) -> None:
         """The last word on a run that is not green."""
@@ -76,7 +74,7 @@ class Bar(Lines):
         """Write the step's name beside it."""
         self._bars.update(self._bar, description=name, refresh=True)
 
-    def finished(self, report: IngestReport | ExtractReport) -> None:
+    def finished(self, report: Report) -> None:
         """Show the summary in the bar's place."""
         self.close()
         super().finished(report)

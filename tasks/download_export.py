@@ -8,6 +8,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from blocks.amplitude import AmplitudeCredentials
+from core.amplitude.archive import ArchiveLimits
 from core.amplitude.client import Clock
 from core.amplitude.export import ExportedWindow, export_window
 from core.hours import ExportWindow
@@ -26,7 +27,11 @@ from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retryin
     cache_policy=NO_CACHE,
 )
 def download_export(
-    window: ExportWindow, amplitude: AmplitudeCredentials, folder: Path, clock: Clock
+    window: ExportWindow,
+    amplitude: AmplitudeCredentials,
+    limits: ArchiveLimits,
+    folder: Path,
+    clock: Clock,
 ) -> Timed[ExportedWindow]:
     """Fetch a window to the local disk and sort its members into hours.
 
@@ -38,7 +43,7 @@ def download_export(
         ScratchUnusable: The disk is full or refuses. Permanent.
     """
     stopwatch = Stopwatch()
-    with disk_errors(f"download {window}"), amplitude.get_client() as client:
+    with disk_errors(f"download {window}"), amplitude.get_client(limits) as client:
         exported = export_window(client, window, folder, clock=clock)
     timed = stopwatch.stop(exported)
     logger = get_run_logger()

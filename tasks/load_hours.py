@@ -26,11 +26,18 @@ from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retryin
     cache_policy=NO_CACHE,
 )
 def load_hours(
-    wanted: ExportWindow, pipeline: AmplitudePipeline, run: str, suspects: Collection[ExportHour] = ()
+    wanted: ExportWindow,
+    pipeline: AmplitudePipeline,
+    run: str,
+    suspects: Collection[ExportHour] = (),
+    reject: Collection[ExportHour] = (),
 ) -> Timed[LoadReceipt]:
     """Bring the table to what the lake says of a range; hours under suspicion too, if their rows differ.
 
     Safe to repeat, to interrupt, and to run beside other loaders: the ledger says what is loaded.
+
+    Args:
+        reject: Hours of which Snowflake may refuse lines; they are kept in ``events_rejected``.
 
     Raises:
         WarehouseUnavailable, LakeUnavailable: Busy, or another loader holds the lock. Transient.
@@ -43,6 +50,7 @@ def load_hours(
         wanted,
         run=run,
         suspects=suspects,
+        reject=reject,
     )
     timed = stopwatch.stop(receipt)
     events, hours = sum(receipt.loaded.values()), len(receipt.loaded)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from blocks.pipeline import AmplitudePipeline
-from core.hours import ExportWindow
+from core.hours import ExportHour
 from core.loading import reconcile_hours
 from core.timing import Stopwatch, Timed
 from core.warehouse.loader import Reconciliation
@@ -23,8 +24,8 @@ from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retryin
     retry_condition_fn=worth_retrying,
     cache_policy=NO_CACHE,
 )
-def reconcile(wanted: ExportWindow, pipeline: AmplitudePipeline, run: str) -> Timed[Reconciliation]:
-    """Count the rows of a range's hours, member by member, against their manifests.
+def reconcile(hours: Collection[ExportHour], pipeline: AmplitudePipeline, run: str) -> Timed[Reconciliation]:
+    """Count the rows of hours, member by member, against their manifests.
 
     Safe to repeat: it only reads.
 
@@ -33,7 +34,7 @@ def reconcile(wanted: ExportWindow, pipeline: AmplitudePipeline, run: str) -> Ti
         WarehouseRefused, LakeRefused: Credentials, rights, missing objects. Permanent.
     """
     stopwatch = Stopwatch()
-    found = reconcile_hours(pipeline.open_lake(), partial(pipeline.open_warehouse, run=run), wanted)
+    found = reconcile_hours(pipeline.open_lake(), partial(pipeline.open_warehouse, run=run), hours)
     timed = stopwatch.stop(found)
     get_run_logger().info(
         "%s: %s in the lake, %s in the table; hours that differ: %d",

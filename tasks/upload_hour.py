@@ -23,10 +23,15 @@ from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retryin
     retry_condition_fn=worth_retrying,
     cache_policy=NO_CACHE,
 )
-def upload_hour(unpacked: Timed[UnpackedHour], pipeline: AmplitudePipeline) -> Timed[Manifest]:
+def upload_hour(
+    unpacked: Timed[UnpackedHour], pipeline: AmplitudePipeline, *, restore: bool = False
+) -> Timed[Manifest]:
     """Put one hour's parts into the lake, then commit the hour with its manifest.
 
     Safe to repeat: parts have content-named keys, and the manifest goes last.
+
+    Args:
+        restore: Whether objects are missing or differ, so that the parts go up whatever the lake says.
 
     Raises:
         LakeUnavailable: S3 did not answer or was busy. Transient.
@@ -46,6 +51,7 @@ def upload_hour(unpacked: Timed[UnpackedHour], pipeline: AmplitudePipeline) -> T
             window=hour.window,
             compression=pipeline.compression,
             uploads_at_once=pipeline.uploads_at_once,
+            restore=restore,
         )
     timed = stopwatch.stop(manifest)
     events, parts = counted(manifest.events, "event"), counted(len(manifest.parts), "part")

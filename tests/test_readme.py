@@ -232,7 +232,7 @@ def test_what_make_run_is_said_to_print_is_in_its_source() -> None:
     ):
         assert text in output
         assert text in source
-    for text in ("Lake and warehouse reconcile: ", ", nothing to load: lake and ledger agree on these "):
+    for text in ("Lake and warehouse reconcile: ", ", nothing to load: lake and ledger agree on "):
         assert text in output
         assert text in texts_of_the_source()
 

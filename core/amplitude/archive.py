@@ -15,7 +15,7 @@ from core.amplitude.zipped import check_directory, chunks_of, opened
 from core.errors import BrokenAnswer, StrangeArchive
 from core.hours import ExportWindow
 
-_GIB = 1 << 30
+GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,16 @@ class ArchiveLimits:
 
     deflate reaches 1032:1 a layer, and there are two of them: without caps a few kilobytes could
     fill any disk.
+
+    Attributes:
+        max_hour_json_bytes: Of all members of one hour, for which :mod:`core.unpacking` keeps account.
+        max_ratio: What may come out of a member per byte that went in.
     """
 
     max_members: int = 100_000
-    max_member_json_bytes: int = 32 * _GIB
-    max_archive_gzip_bytes: int = 64 * _GIB
+    max_member_json_bytes: int = 32 * GIB
+    max_hour_json_bytes: int = 128 * GIB
+    max_archive_gzip_bytes: int = 64 * GIB
     max_ratio: int = 500
 
 
@@ -46,11 +51,15 @@ def check_archive(path: Path, *, limits: ArchiveLimits) -> None:
     with opened(path) as archive:
         members = archive.infolist()
         if len(members) > limits.max_members:
-            msg = f"The archive has {len(members):,} members, more than the {limits.max_members:,} allowed."
+            msg = (
+                f"The archive has {len(members):,} members, more than the {limits.max_members:,} allowed "
+                "(setting max_archive_members)."
+            )
             raise StrangeArchive(msg)
         if (total := sum(member.file_size for member in members)) > limits.max_archive_gzip_bytes:
             allowed = limits.max_archive_gzip_bytes
-            msg = f"The archive unzips to {total:,} bytes, more than the {allowed:,} allowed."
+            more = f"more than the {allowed:,} allowed (setting max_archive_gib)"
+            msg = f"The archive unzips to {total:,} bytes, {more}."
             raise StrangeArchive(msg)
         check_directory(path, members)
         for member in members:

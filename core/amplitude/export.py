@@ -98,7 +98,7 @@ class _Export:
         self._requests_before = client.requests
         self._hours: list[ExportedHour] = []
         self._failures: dict[ExportHour, str] = {}
-        self._archives: list[Path] = []
+        self._archives: dict[Path, None] = {}  # in order, each once
         self._skipped: list[str] = []
         self._size_bytes = 0
         self._largest: int | None = None
@@ -106,23 +106,32 @@ class _Export:
     def run(self) -> None:
         pending = deque([self._window])
         in_vain: list[PipelineError] = []
+        strange: set[ExportWindow] = set()
         while pending:
             part = pending.popleft()
             if self._largest is not None and len(part) > self._largest:
                 pending.extendleft(reversed(list(windows_of(part, window_hours=self._largest))))
                 continue
             path = self._folder / f"{part.first.api}-{part.last.api}.zip"
-            self._archives.append(path)
+            self._archives[path] = None
             try:
                 self._take(part, path)
-            except (ExportTooLarge, StrangeArchive) as error:
+            except ExportTooLarge as error:
                 path.unlink(missing_ok=True)
                 if len(part) == 1:
                     self._failures[part.first] = str(error)
                     continue
-                if isinstance(error, ExportTooLarge):
-                    self._largest = (len(part) + 1) // 2
+                self._largest = (len(part) + 1) // 2
                 pending.extendleft(reversed(part.halves()))
+            except StrangeArchive as error:
+                path.unlink(missing_ok=True)
+                if len(part) > 1:
+                    pending.extendleft(reversed(part.halves()))
+                elif part not in strange:
+                    strange.add(part)
+                    pending.append(part)  # the halves of a longer window show whether it comes again
+                else:
+                    self._failures[part.first] = str(error)
             except (Failing, BrokenAnswer) as error:
                 path.unlink(missing_ok=True)
                 in_vain.append(error)

@@ -101,10 +101,12 @@ def gunzip(chunks: Iterable[bytes], *, what: str, max_bytes: int, max_ratio: int
                 continue
             produced += len(inflated)
             if produced > max_bytes:
-                msg = f"{what} gunzips to more than the {max_bytes:,} bytes that are allowed for one member."
+                settings = "max_member_json_gib or max_hour_json_gib"
+                msg = f"{what} gunzips to more than {max_bytes:,} bytes (setting {settings})."
                 raise DamagedMember(msg)
             if produced > max(taken * max_ratio, 1 << 20):
-                msg = f"{what} gunzips to more than {max_ratio} times its size, which no real export does."
+                more = "which no real export does (setting max_gzip_ratio)"
+                msg = f"{what} gunzips to more than {max_ratio} times its size, {more}."
                 raise DamagedMember(msg)
             yield inflated
     if taken and not stream.eof:

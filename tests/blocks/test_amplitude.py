@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,11 @@ from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 from pydantic import SecretStr, ValidationError
 
 from blocks import AmplitudeCredentials
+from core.amplitude.archive import ArchiveLimits
+from core.amplitude.client import Download
+from core.errors import StrangeArchive
+from core.hours import ExportHour, ExportWindow
+from emulators.amplitude import AmplitudeEmulator, EventSource
 
 
 def credentials(**changes: Any) -> AmplitudeCredentials:
@@ -55,6 +62,18 @@ def test_another_address_takes_the_place_of_the_regions() -> None:
 
 def test_an_address_that_was_blanked_in_a_form_is_none() -> None:
     assert credentials(region="eu", base_url="").url == "https://analytics.eu.amplitude.com"
+
+
+def test_where_an_archive_stops_being_believable_is_said_to_its_client(tmp_path: Path) -> None:
+    hour = ExportHour.parse("2025-12-23T19")
+    with AmplitudeEmulator(EventSource(events_per_hour=5)) as emulator:
+        keys = [SecretStr(key) for key in emulator.auth]
+        block = AmplitudeCredentials(api_key=keys[0], secret_key=keys[1], base_url=emulator.url)
+        asked = ExportWindow(hour, hour), tmp_path / "archive.zip"
+        with block.get_client() as client:
+            assert isinstance(client.download(*asked, clock=lambda: datetime.now(UTC)), Download)
+        with block.get_client(ArchiveLimits(max_members=1)) as client, pytest.raises(StrangeArchive):
+            client.download(*asked, clock=lambda: datetime.now(UTC))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from pydantic import SecretBytes, SecretStr, ValidationError
 from blocks import AmplitudeCredentials, AmplitudePipeline
 from blocks.environment import SnowflakeSettings
 from blocks.register import _snowflake_credentials
+from blocks.s3 import s3_client
+from core.amplitude.archive import GIB, ArchiveLimits
 from core.errors import InvalidInput, WarehouseRefused
 from core.planning import PlanRules
 
@@ -51,10 +54,6 @@ def pipeline(**changes: Any) -> AmplitudePipeline:
     return AmplitudePipeline(**{"amplitude": amplitude(), "bucket": bucket(), **changes})
 
 
-def s3_client_of(block: AmplitudePipeline) -> Any:
-    return block.open_lake()._s3
-
-
 class TestAmplitudePipeline(BlockStandardTestSuite):
     @pytest.fixture
     def block(self) -> type[Block]:
@@ -81,8 +80,31 @@ def test_every_rule_of_planning_can_be_set() -> None:
         "window_hours": 11,
         "settle_hours": 13,
         "empty_after_hours": 17,
+        "verify_days": 19,
     }
     assert pipeline(**tuned).rules == PlanRules(**tuned)
+    assert tuned.keys() == {field.name for field in fields(PlanRules)}
+
+
+def test_the_default_limits_are_those_of_archives() -> None:
+    assert pipeline().archive_limits == ArchiveLimits()
+
+
+def test_every_limit_of_an_archive_can_be_set() -> None:
+    tuned = pipeline(
+        max_archive_members=3,
+        max_archive_gib=5,
+        max_member_json_gib=7,
+        max_hour_json_gib=11,
+        max_gzip_ratio=13,
+    )
+    assert tuned.archive_limits == ArchiveLimits(
+        max_members=3,
+        max_archive_gzip_bytes=5 * GIB,
+        max_member_json_bytes=7 * GIB,
+        max_hour_json_bytes=11 * GIB,
+        max_ratio=13,
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,6 +116,12 @@ def test_every_rule_of_planning_can_be_set() -> None:
         {"max_hours_per_run": 0},
         {"lookback_hours": -1},
         {"settle_hours": -1},
+        {"verify_days": -1},
+        {"max_archive_members": 0},
+        {"max_archive_gib": 0},
+        {"max_member_json_gib": 0},
+        {"max_hour_json_gib": 0},
+        {"max_gzip_ratio": 9},
         {"empty_after_hours": 2},
         {"archives_in_flight": 0},
         {"uploads_at_once": 65},
@@ -143,40 +171,11 @@ def test_the_bucket_folder_is_where_the_lake_begins(folder: str, url: str) -> No
     assert pipeline(bucket=bucket(folder=folder)).open_lake().url == url
 
 
-def test_tasks_of_one_process_share_a_client() -> None:
-    assert s3_client_of(pipeline()) is s3_client_of(pipeline(window_hours=3))
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"bucket": bucket(endpoint="http://127.0.0.1:9000")},
-        {"bucket": bucket(secret="another")},
-        {"signed_payloads": True},
-    ],
-)
-def test_another_endpoint_secret_or_way_to_sign_takes_another_client(other: dict[str, Any]) -> None:
-    assert s3_client_of(pipeline()) is not s3_client_of(pipeline(**other))
-
-
-def test_payloads_are_signed_only_if_asked_for() -> None:
-    plain, signed = s3_client_of(pipeline()), s3_client_of(pipeline(signed_payloads=True))
-    assert plain.meta.config.s3["payload_signing_enabled"] is False
-    assert signed.meta.config.s3["payload_signing_enabled"] is True
-
-
-def test_the_endpoint_and_the_region_of_the_lake_are_those_of_its_credentials() -> None:
-    elsewhere = s3_client_of(pipeline(bucket=bucket(endpoint="http://127.0.0.1:9000")))
-    assert elsewhere.meta.endpoint_url == "http://127.0.0.1:9000"
-    assert elsewhere.meta.region_name == "eu-west-1"
-    assert s3_client_of(pipeline()).meta.endpoint_url == "https://s3.eu-west-1.amazonaws.com"
-
-
-def test_a_region_that_cannot_be_is_told_as_an_error_of_ours() -> None:
-    wrong = bucket()
-    wrong.credentials.region_name = "EU (Ireland)"
-    with pytest.raises(InvalidInput, match="AWS_REGION"):
-        pipeline(bucket=wrong).open_lake()
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_lake_is_reached_over_a_client_that_tasks_of_one_process_share(signed: bool) -> None:
+    lakes = [pipeline(signed_payloads=signed, window_hours=hours).open_lake() for hours in (1, 2)]
+    shared = s3_client(bucket().credentials, signed)
+    assert {id(lake._objects._s3) for lake in lakes} == {id(shared)}
 
 
 # The warehouse

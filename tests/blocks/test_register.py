@@ -25,6 +25,7 @@ from pydantic import SecretStr
 from blocks import AmplitudeCredentials, AmplitudePipeline
 from blocks.environment import settings_from
 from blocks.register import main, register
+from blocks.s3 import s3_client
 from tests.rehearsal import private_key
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -161,7 +162,8 @@ def test_every_variable_arrives_where_it_belongs(full: tuple[str, list[str]]) ->
 def test_each_service_has_an_endpoint_of_its_own(full: tuple[str, list[str]]) -> None:
     block = load(full[0])
     assert block.amplitude.url == "http://127.0.0.1:8080"
-    assert block.open_lake()._s3.meta.endpoint_url == "http://127.0.0.1:9000"
+    client = s3_client(block.bucket.credentials, block.signed_payloads)
+    assert client.meta.endpoint_url == "http://127.0.0.1:9000"
     assert (block.snowflake_host, block.snowflake_port) == ("127.0.0.1", 8443)
     assert block.snowflake_protocol == "http"
 

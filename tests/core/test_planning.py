@@ -293,7 +293,12 @@ def test_what_the_settings_are_if_nobody_says_otherwise() -> None:
     assert (
         PlanRules(
             initial_days=7, lookback_hours=48, max_hours_per_run=168,
-            window_hours=24, settle_hours=24, empty_after_hours=6,
+            window_hours=24, settle_hours=24, empty_after_hours=6, verify_days=7,
         )
         == RULES
     )  # fmt: skip
+
+
+def test_how_long_an_hour_rests_is_a_stretch_of_time() -> None:
+    assert RULES.settle == timedelta(days=1)
+    assert PlanRules(settle_hours=0).settle == timedelta(0)

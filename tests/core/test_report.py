@@ -5,27 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-from core.amplitude.export import ExportedWindow
 from core.errors import ExportRefused, LakeRefused, PipelineError, RunFailed, WarehouseRefused
 from core.hours import ExportHour, ExportWindow
 from core.planning import Plan
-from core.report import ExtractReport, IngestReport, Step, Transfer, raise_for
-from core.timing import Span, Timed
-from core.unpacking import ExtractedHour, UnpackedHour
+from core.report import ExtractReport, IngestReport, LakeReport, raise_for
+from core.timing import Timed
+from core.transfer import Step, Transfer
 from core.warehouse.loader import LoadReceipt, Reconciliation
-from tests.core.lake.examples import APP, HOUR, at, manifest, part
-from tests.core.lakes import write_parts
+from tests.core.lake.examples import HOUR, at, manifest, part
+from tests.core.test_transfer import downloaded, extracted, timed, unpacked
 
-T = TypeVar("T")
 WANTED = ExportWindow(HOUR - 5, HOUR)
-
-
-def timed(receipt: T, began: float = 0, ended: float = 1) -> Timed[T]:
-    return Timed(receipt, Span(began, ended))
 
 
 def plan(*, left: Iterable[ExportHour] = ()) -> Plan:
@@ -34,7 +28,8 @@ def plan(*, left: Iterable[ExportHour] = ()) -> Plan:
 
 def report(transfer: Transfer | None = None, *, explicit: bool = False, **parts: Any) -> IngestReport:
     left = parts.pop("left", ())
-    return IngestReport(plan(left=left), transfer or Transfer(), explicit, **parts)
+    moved = transfer or Transfer()
+    return IngestReport(wanted=WANTED, plan=plan(left=left), transfer=moved, explicit=explicit, **parts)
 
 
 def loaded(*hours: ExportHour, failures: dict[ExportHour, str] | None = None) -> Timed[LoadReceipt]:
@@ -45,7 +40,7 @@ def compared(mismatches: dict[ExportHour, str] | None = None, *pending: ExportHo
     return timed(Reconciliation(1, 10, 10, pending, mismatches or {}))
 
 
-def failure(made: IngestReport | ExtractReport) -> str | None:
+def failure(made: LakeReport | ExtractReport) -> str | None:
     """What the run ends with; None for a green one."""
     try:
         made.raise_if_failed()
@@ -135,8 +130,6 @@ def test_rows_that_differ_can_be_loaded_again_unless_their_load_has_failed() -> 
 def test_a_manifest_that_states_other_events_than_were_gunzipped_is_a_failure(tmp_path: Path) -> None:
     transfer = Transfer(unpacked=[timed(unpacked(tmp_path, 3))], committed=[timed(manifest(part(events=2)))])
     assert report(transfer).problems() == {HOUR: "had 3 events, its manifest 2"}
-    transfer.committed = [timed(manifest(part(events=3)))]
-    assert report(transfer).problems() == {}
 
 
 def test_what_ended_the_transfer_comes_before_what_ended_the_load() -> None:
@@ -164,7 +157,7 @@ def test_a_green_run_names_what_is_left_to_others() -> None:
     for text, hours in [
         ("not yet published", "2025-12-23T18…T19"),
         ("no archive yet", "2025-12-23T17"),
-        ("--start 2025-12-23T14 --end 2025-12-23T15", "2025-12-23T14…T15"),
+        ("python -m flows.gap_fill --start 2025-12-23T14 --end 2025-12-23T15", "2025-12-23T14…T15"),
         ("replaced meanwhile", "2025-12-23T16"),
     ]:
         assert any(text in warning and hours in warning for warning in warnings)
@@ -176,46 +169,29 @@ def test_what_fell_behind_is_named_with_the_command_that_fetches_it() -> None:
     made.plan = replace(made.plan, behind=(HOUR - 90, HOUR - 80))
     (warning,) = made.warnings()
     assert f"{HOUR - 90}, {HOUR - 80}" in warning
-    assert f"Run with --start {HOUR - 90} --end {HOUR - 80}" in warning
+    assert f"python -m flows.gap_fill --start {HOUR - 90} --end {HOUR - 80}" in warning
     assert failure(made) is None
 
 
-def unpacked(folder: Path, *counts: int) -> UnpackedHour:
-    parts = write_parts(folder, HOUR, [b"{}\n" * count for count in counts])
-    window = ExportWindow(HOUR, HOUR)
-    return UnpackedHour(HOUR, window, HOUR.complete_at, APP, folder, tuple(parts))
-
-
-def downloaded(size_bytes: int, requests: int) -> ExportedWindow:
-    return ExportedWindow(WANTED, (), {}, (), size_bytes, requests)
-
-
-def test_steps_say_how_much_was_moved_and_how_long_it_took(tmp_path: Path) -> None:
-    first, second = (
-        manifest(part(events=3), part(number=1, events=4)),
-        manifest(part(events=5), hour=HOUR - 1),
-    )
+def test_a_load_is_a_step_of_its_own(tmp_path: Path) -> None:
+    both = manifest(part(events=7)), manifest(part(events=5), hour=HOUR - 1)
     transfer = Transfer(
-        downloads=[timed(downloaded(100, 1), 0, 10), timed(downloaded(50, 2), 5, 12)],
-        unpacked=[timed(unpacked(tmp_path, 3, 4), 10, 11), timed(unpacked(tmp_path, 5), 20, 22)],
-        committed=[timed(first, 11, 14), timed(second, 12, 13)],
+        unpacked=[timed(unpacked(tmp_path, 7))], committed=[timed(one, 11, 14) for one in both]
     )
     made = report(transfer, load=timed(LoadReceipt({HOUR: 7}, {}, 2), 30, 34))
-    assert made.steps() == [
-        Step("download", "3 requests", 150, 12),
-        Step("gunzip", "12 events", 36, 3),
-        Step("upload", "3 parts, 2 manifests", 12 * 1800, 3),
-        Step("load", "7 rows", 7 * 1800, 4),
-    ]
-    assert (made.source_events, made.lake_events, made.loaded_events) == (12, 12, 7)
+    assert made.steps() == [*transfer.steps_to_lake(), Step("load", "7 rows", 7 * 1800, 4)]
+    assert made.loaded_events == 7
     assert made.touched == [HOUR - 1, HOUR]
 
 
 def test_a_run_without_a_warehouse_has_no_step_for_it() -> None:
     made = report()
-    assert [step.name for step in made.steps()] == ["download", "gunzip", "upload"]
-    assert all(step.seconds == 0 for step in made.steps())
+    assert made.steps() == made.transfer.steps_to_lake()
     assert (made.touched, made.loaded_events) == ([], 0)
+
+
+def test_a_load_that_found_nothing_to_do_is_no_step() -> None:
+    assert len(report(load=loaded()).steps()) == 3
 
 
 def test_hours_that_were_loaded_without_being_exported_are_touched_too() -> None:
@@ -223,23 +199,22 @@ def test_hours_that_were_loaded_without_being_exported_are_touched_too() -> None
     assert made.touched == [HOUR - 1, HOUR]
 
 
+def test_all_rows_of_the_range_are_counted_if_the_run_touched_any() -> None:
+    assert report(load=loaded(HOUR)).hours_to_count == list(WANTED)
+    assert report(Transfer(committed=[timed(manifest())])).hours_to_count == list(WANTED)
+    assert report(load=loaded()).hours_to_count == []
+
+
 # An extract into a folder
 
 
-def extracted(*names: str, kept: int = 0) -> ExtractedHour:
-    return ExtractedHour(HOUR, tuple(map(Path, names)), tuple([Path("k")] * kept), 5, 70)
-
-
-def test_an_extract_says_how_much_it_wrote_and_what_it_left_alone() -> None:
+def test_an_extract_tells_its_steps() -> None:
     transfer = Transfer(
         downloads=[timed(downloaded(100, 1), 0, 3)],
-        extracted=[timed(extracted("a", "b"), 3, 5), timed(extracted("c", kept=2), 4, 6)],
+        extracted=[timed(extracted("a", "b"), 3, 5)],
     )
     made = ExtractReport(WANTED, transfer)
-    assert made.steps() == [
-        Step("download", "1 request", 100, 3),
-        Step("extract", "3 files written, 2 kept", 140, 3),
-    ]
+    assert made.steps() == transfer.steps_to_folder()
     assert (failure(made), made.warnings()) == (None, [])
 
 

@@ -129,6 +129,39 @@ def test_caps_hold_however_it_is_kept(compression: Compression, tmp_path: Path) 
         unpack_hour(hour, tmp_path / "parts", compression=compression, limits=limits)
 
 
+THREE = [LINES, MORE_LINES, LINES]
+
+
+@both
+def test_the_members_of_an_hour_have_a_cap_together(compression: Compression, tmp_path: Path) -> None:
+    hour = exported(tmp_path, *map(gzipped, THREE))
+    total = sum(map(len, THREE))
+    just = ArchiveLimits(max_hour_json_bytes=total)
+    unpacked = unpack_hour(hour, tmp_path / "parts", compression=compression, limits=just)
+    assert unpacked.json_bytes == total
+    less = ArchiveLimits(max_hour_json_bytes=total - 1)
+    with pytest.raises(DamagedMember, match=f"{stem_of(HOUR, 2)}.* bytes"):
+        unpack_hour(hour, tmp_path / "parts", compression=compression, limits=less)
+
+
+@both
+def test_an_hour_that_has_used_its_cap_up_may_end_in_an_empty_member(
+    compression: Compression, tmp_path: Path
+) -> None:
+    hour = exported(tmp_path, gzipped(LINES), gzipped(b""))
+    limits = ArchiveLimits(max_hour_json_bytes=len(LINES))
+    unpacked = unpack_hour(hour, tmp_path / "parts", compression=compression, limits=limits)
+    assert [part.json_bytes for part in unpacked.parts] == [len(LINES), 0]
+
+
+@both
+def test_a_cap_on_hours_leaves_the_one_on_members_as_it_is(compression: Compression, tmp_path: Path) -> None:
+    hour = exported(tmp_path, *map(gzipped, THREE))
+    limits = ArchiveLimits(max_member_json_bytes=len(LINES) - 1, max_hour_json_bytes=1 << 20)
+    with pytest.raises(DamagedMember, match=stem_of(HOUR, 0)):
+        unpack_hour(hour, tmp_path / "parts", compression=compression, limits=limits)
+
+
 @both
 def test_an_archive_that_was_cut_meanwhile_is_a_broken_answer(
     compression: Compression, tmp_path: Path
@@ -257,6 +290,19 @@ def test_a_disk_that_fills_up_leaves_no_file_and_no_trace(
     with pytest.raises(ScratchUnusable, match="full"):
         extracted(exported(tmp_path, gzipped()), tmp_path / "json")
     assert content_of(tmp_path / "json") == {}
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "there already"])
+def test_files_of_an_hour_have_a_cap_together(there: bool, tmp_path: Path) -> None:
+    hour = exported(tmp_path, *map(gzipped, THREE))
+    total = sum(map(len, THREE))
+    just, less = (ArchiveLimits(max_hour_json_bytes=most) for most in (total, total - 1))
+    if there:
+        extracted(hour, tmp_path / "json")
+    with pytest.raises(DamagedMember, match=f"{stem_of(HOUR, 2)}.* bytes"):
+        extract_hour(hour, tmp_path / "json", limits=less)
+    assert (json_name(2) in content_of(tmp_path / "json")) == there
+    assert extract_hour(hour, tmp_path / "json", limits=just).json_bytes == total
 
 
 def test_what_a_killed_run_left_unfinished_does_no_harm(tmp_path: Path) -> None:

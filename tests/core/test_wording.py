@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.hours import hours_between
-from core.wording import counted, listed
+from core.wording import counted, duration, listed
 from tests.core.lake.examples import HOUR
 
 
@@ -16,6 +16,32 @@ from tests.core.lake.examples import HOUR
 )
 def test_numbers_are_counted_in_words(number: int, text: str) -> None:
     assert counted(number, "hour") == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.4, "0 s"),
+        (40, "40 s"),
+        (89.4, "89 s"),
+        (90, "2 min"),
+        (720, "12 min"),
+        (89.4 * 60, "89 min"),
+        (90 * 60, "1.5 h"),
+        (3.5 * 3600, "3.5 h"),
+        (100 * 3600, "100.0 h"),
+    ],
+)
+def test_a_time_is_told_in_the_unit_that_fits(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6))
+def test_a_longer_time_is_never_told_as_a_shorter_one(one: float, other: float) -> None:
+    units = {"s": 1, "min": 60, "h": 3600}
+    told = [(float(number) * units[unit]) for number, unit in (duration(t).split() for t in (one, other))]
+    assert (told[0] <= told[1]) if one <= other else (told[0] >= told[1])
 
 
 def test_hours_are_listed_as_the_stretches_they_form() -> None:

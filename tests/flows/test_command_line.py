@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from core.errors import ExportRefused, InvalidInput, RunFailed, ScratchUnusable
-from core.report import ExtractReport, Transfer
-from flows.command_line import run_extract, run_ingest
+from core.report import ExtractReport
+from core.transfer import Transfer
+from flows.command_line import run_extract, run_gap_fill, run_ingest
+from flows.gap_fill import gap_fill
+from flows.ingest import ingest
 from flows.progress import Progress, watcher
 from tests.core.test_report import WANTED, report
 
 Run = Callable[[Callable[..., object], list[str]], int]
 GREEN, FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
 
-both = pytest.mark.parametrize("run", [run_ingest, run_extract])
+every = pytest.mark.parametrize("run", [run_ingest, run_gap_fill, run_extract])
 
 
 class Flow:
@@ -46,6 +50,58 @@ def test_ingest_is_asked_for_as_it_was_written() -> None:
     assert flow.calls == [{"pipeline": "eu", "start": "2025-12-23T00", "end": "2025-12-23T23"}]
 
 
+UNASKED: dict[str, Any] = {
+    "pipeline": "amplitude",
+    "start": None,
+    "end": None,
+    "settle": True,
+    "verify": False,
+    "accept_smaller": False,
+    "dry_run": False,
+    "give_up": [],
+    "reason": "",
+    "retry": [],
+    "reject_bad_lines": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        ([], {}),
+        (["--pipeline", "eu", "--start", "20251223T00"], {"pipeline": "eu", "start": "2025-12-23T00"}),
+        (["--no-settle", "--verify"], {"settle": False, "verify": True}),
+        (["--settle", "--dry-run"], {"dry_run": True}),
+        (["--accept-smaller"], {"accept_smaller": True}),
+        (
+            ["--give-up", "2025-12-23T18", "--give-up", "20251223T19", "--reason", "too large"],
+            {"give_up": ["2025-12-23T18", "2025-12-23T19"], "reason": "too large"},
+        ),
+        (
+            ["--retry", "2025-12-23T18", "--reject-bad-lines", "2025-12-23T19"],
+            {"retry": ["2025-12-23T18"], "reject_bad_lines": ["2025-12-23T19"]},
+        ),
+    ],
+)
+def test_a_gap_fill_is_asked_for_as_it_was_written(arguments: list[str], asked: dict[str, Any]) -> None:
+    flow = Flow()
+    assert run_gap_fill(flow, arguments) == GREEN
+    assert flow.calls == [UNASKED | asked]
+
+
+def test_hours_of_one_gap_fill_are_not_those_of_the_next() -> None:
+    flow = Flow()
+    run_gap_fill(flow, ["--retry", "2025-12-23T18"])
+    run_gap_fill(flow, ["--retry", "2025-12-23T19"])
+    assert [call["retry"] for call in flow.calls] == [["2025-12-23T18"], ["2025-12-23T19"]]
+
+
+def test_parameters_are_those_of_the_flow() -> None:
+    """So that an option is not handed to a flow that does not know it."""
+    for flow, known in ((ingest, {"pipeline", "start", "end"}), (gap_fill, UNASKED.keys())):
+        assert set(inspect.signature(flow.fn).parameters) == set(known)
+
+
 def test_extract_is_asked_for_as_it_was_written() -> None:
     flow = Flow()
     assert run_extract(flow, ["--to", "here", "--credentials", "eu", "--start", "2025-12-23T00"]) == GREEN
@@ -53,14 +109,14 @@ def test_extract_is_asked_for_as_it_was_written() -> None:
 
 
 def test_what_is_left_out_is_left_to_the_flow() -> None:
-    ingest, extract = Flow(), Flow()
-    run_ingest(ingest, [])
-    run_extract(extract, [])
-    assert ingest.calls == [{"pipeline": "amplitude", "start": None, "end": None}]
-    assert extract.calls == [{"to": "json_data", "credentials": "amplitude", "start": None, "end": None}]
+    ingesting, extracting = Flow(), Flow()
+    run_ingest(ingesting, [])
+    run_extract(extracting, [])
+    assert ingesting.calls == [{"pipeline": "amplitude", "start": None, "end": None}]
+    assert extracting.calls == [{"to": "json_data", "credentials": "amplitude", "start": None, "end": None}]
 
 
-@both
+@every
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -98,6 +154,14 @@ def test_an_hour_that_cannot_be_is_told_how_to_write_one(capsys: pytest.CaptureF
     ("run", "module", "options"),
     [
         (run_ingest, "flows.ingest", ("--pipeline", "--start", "--end")),
+        (
+            run_gap_fill,
+            "flows.gap_fill",
+            (
+                *("--pipeline", "--start", "--end", "--settle", "--no-settle", "--verify", "--dry-run"),
+                *("--accept-smaller", "--give-up", "--reason", "--retry", "--reject-bad-lines"),
+            ),
+        ),
         (run_extract, "flows.extract", ("--to", "--credentials", "--start", "--end")),
     ],
 )
@@ -117,7 +181,7 @@ def test_help_names_every_option_and_starts_nothing(
 # Exit codes
 
 
-@both
+@every
 @pytest.mark.parametrize(
     ("ends", "code"),
     [
@@ -162,6 +226,15 @@ def test_what_looks_like_an_emoji_is_left_alone(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "stranger:key:1.bin\n"
 
 
+@pytest.mark.parametrize("option", ["--give-up", "--retry", "--reject-bad-lines"])
+def test_single_hours_are_hours_too(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    flow = Flow()
+    with pytest.raises(SystemExit):
+        run_gap_fill(flow, [option, "2025-12-23T24"])
+    assert flow.calls == []
+    assert "Not an export hour" in capsys.readouterr().err
+
+
 # Without a terminal
 
 
@@ -201,7 +274,7 @@ def test_a_summary_is_shown_before_the_reasons(capsys: pytest.CaptureFixture[str
     assert err == "1 of 6 hours\n"
 
 
-@both
+@every
 @pytest.mark.parametrize("ends", [None, KeyboardInterrupt(), RunFailed("no")])
 def test_nobody_watches_when_it_is_over(run: Run, ends: BaseException | None) -> None:
     before = watcher.get()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextvars
 
 from core.hours import ExportHour, ExportWindow
-from core.report import ExtractReport, Transfer
+from core.report import ExtractReport
+from core.transfer import Transfer
 from flows.progress import Progress, watcher
 
 HOUR = ExportHour.parse("2025-12-23T19")

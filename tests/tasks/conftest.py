@@ -13,19 +13,28 @@ from typing import Any
 import pytest
 from prefect import flow
 
+from core.gap_wishes import GapWishes
 from core.hours import ExportHour, ExportWindow
 from emulators.amplitude import EventSource
 from tasks.download_export import download_export
 from tasks.gunzip_hour import gunzip_hour
 from tasks.load_hours import load_hours
+from tasks.mark_hours import mark_hours
+from tasks.plan_gaps import plan_gaps
 from tasks.plan_windows import plan_windows
 from tasks.reconcile import reconcile
+from tasks.review_lake import review_lake
 from tasks.upload_hour import upload_hour
 from tests.rehearsal import Rehearsal, rehearsal
 
 FIRST, LAST = ExportHour.parse("2025-12-23T18"), ExportHour.parse("2025-12-23T19")
 WANTED = ExportWindow(FIRST, LAST)
 NOW = datetime(2025, 12, 24, 12, tzinfo=UTC)
+RESTED = datetime(2025, 12, 25, 12, tzinfo=UTC)
+
+#: Hours that nobody asks for, and what is said of them.
+GIVEN_UP, RETRIED = FIRST - 1, FIRST - 2
+MARKS = GapWishes(give_up=(GIVEN_UP,), reason="too large for the API", retry=(RETRIED,))
 
 
 @dataclass
@@ -78,12 +87,15 @@ def pass_through(made: Passage) -> None:
         receipts["plan_windows"] = plan_windows(block, NOW, FIRST, LAST)
         (window,) = receipts["plan_windows"].plan.windows
         exported = receipts["download_export"] = download_export(
-            window, block.amplitude, scratch, lambda: NOW
+            window, block.amplitude, block.archive_limits, scratch, lambda: NOW
         )
         for hour in exported.receipt.hours:
             unpacked = receipts["gunzip_hour"] = gunzip_hour(hour, block, scratch / str(hour.hour))
             receipts["upload_hour"] = upload_hour(unpacked, block)
         receipts["load_hours"] = load_hours(WANTED, block, "passage")
-        receipts["reconcile"] = reconcile(WANTED, block, "passage")
+        receipts["reconcile"] = reconcile(list(WANTED), block, "passage")
+        mark_hours(block, NOW, MARKS)
+        receipts["plan_gaps"] = plan_gaps(block, RESTED, GapWishes(FIRST, LAST))
+        receipts["review_lake"] = review_lake(ExportWindow(RETRIED, LAST), block, accept_smaller=False)
 
     every_task()

@@ -8,6 +8,7 @@ from prefect.logging import disable_run_logger
 from pydantic import SecretStr
 
 from blocks import AmplitudeCredentials
+from core.amplitude.archive import ArchiveLimits
 from core.errors import ExportRefused, ScratchUnusable
 from emulators.amplitude import AmplitudeEmulator, EventSource, Fault
 from tasks import download_export as module
@@ -16,6 +17,8 @@ from tests.tasks.conftest import NOW, WANTED, Passage
 from tests.tasks.receipts import content, is_small
 
 pytestmark = pytest.mark.slow
+
+LIMITS = ArchiveLimits()
 
 
 def credentials(emulator: AmplitudeEmulator, secret: str | None = None) -> AmplitudeCredentials:
@@ -46,10 +49,17 @@ def test_one_line_says_how_much_came(passage: Passage) -> None:
 def test_wrong_keys_are_refused_and_leave_nothing_on_disk(tmp_path: Path) -> None:
     with AmplitudeEmulator() as emulator, disable_run_logger():
         with pytest.raises(ExportRefused, match="403") as raised:
-            download_export.fn(WANTED, credentials(emulator, "wrong-secret"), tmp_path, lambda: NOW)
+            download_export.fn(WANTED, credentials(emulator, "wrong-secret"), LIMITS, tmp_path, lambda: NOW)
         assert len(emulator.requests) == 1
     assert "wrong-secret" not in str(raised.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_beyond_the_limits_fails_its_hours(tmp_path: Path) -> None:
+    limits = ArchiveLimits(max_members=1)
+    with AmplitudeEmulator(EventSource(events_per_hour=5)) as emulator, disable_run_logger():
+        timed = download_export.fn(WANTED, credentials(emulator), limits, tmp_path, lambda: NOW)
+    assert list(content(timed).failures) == list(WANTED)
 
 
 def test_a_disk_that_refuses_is_told_from_amplitude(tmp_path: Path) -> None:
@@ -58,7 +68,7 @@ def test_a_disk_that_refuses_is_told_from_amplitude(tmp_path: Path) -> None:
         disable_run_logger(),
         pytest.raises(ScratchUnusable, match=f"Could not download {WANTED}"),
     ):
-        download_export.fn(WANTED, credentials(emulator), tmp_path / "gone", lambda: NOW)
+        download_export.fn(WANTED, credentials(emulator), LIMITS, tmp_path / "gone", lambda: NOW)
 
 
 def test_a_member_that_is_passed_over_is_named(
@@ -68,6 +78,6 @@ def test_a_member_that_is_passed_over_is_named(
     caplog.set_level("INFO", "a run")
     with AmplitudeEmulator(EventSource(events_per_hour=5)) as emulator:
         emulator.faults.add(Fault("stranger", name="100011471/_complete"))
-        download_export.fn(WANTED, credentials(emulator), tmp_path, lambda: NOW)
+        download_export.fn(WANTED, credentials(emulator), LIMITS, tmp_path, lambda: NOW)
     assert len(caplog.messages) == 2
     assert "_complete', which holds no events" in caplog.messages[0]

@@ -36,6 +36,15 @@ def test_once_more_uploads_no_part_again(passage: Passage) -> None:
     assert s3.count("PUT", "/events/") == 0
 
 
+def test_an_hour_that_is_to_be_restored_goes_up_although_the_lake_knows_it(passage: Passage) -> None:
+    s3 = passage.stage.s3
+    s3.forget_requests()
+    with disable_run_logger():
+        again = content(upload_hour.fn(passage.receipts["gunzip_hour"], passage.stage.pipeline, restore=True))
+    assert again.parts == content(passage.receipts["upload_hour"]).parts
+    assert s3.count("PUT", "/events/") == len(again.parts)
+
+
 def test_what_s3_denies_is_permanent_and_told(passage: Passage) -> None:
     s3 = passage.stage.s3
     s3.fail("denied", method="", times=100)

@@ -1,0 +1,100 @@
+"""What a plan would cost, judged by what the lake holds already."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+
+from core.errors import HourUnusable
+from core.gaps import GapPlan
+from core.hours import ExportHour
+from core.lake.layout import ManifestName
+from core.lake.manifest import Manifest
+from core.lake.store import Lake
+from core.lake.verdict import HourVerdict
+from core.wording import counted, duration
+
+_SAMPLE_HOURS = 48
+_READS_AT_ONCE = 16
+
+#: Two requests that lie further apart belong to two runs.
+_SAME_RUN = timedelta(minutes=15)
+
+#: Fewer requests of one run say nothing of its pace: two archives are on their way at once.
+_FEWEST_REQUESTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a plan would cost.
+
+    Attributes:
+        requests: To the Export API, if no window has to be halved.
+        json_bytes: Gunzipped, by the hours committed so far; None if there is none with events.
+        seconds: By the pace of the runs so far; None if they cannot tell.
+    """
+
+    requests: int
+    json_bytes: int | None
+    seconds: float | None
+
+    def __str__(self) -> str:
+        size = "size unknown" if self.json_bytes is None else f"about {self.json_bytes / 1e9:,.2f} GB of JSON"
+        time = "time unknown" if self.seconds is None else f"about {duration(self.seconds)}"
+        return f"{counted(self.requests, 'request')}, {size}, {time}"
+
+
+def estimate(lake: Lake, plan: GapPlan, verdicts: Mapping[ExportHour, HourVerdict]) -> Estimate:
+    """Judge a plan by what is committed: sizes by the manifests of the newest hours with events, 48 at most.
+
+    Raises:
+        LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
+    """
+    held = [verdict.content for verdict in verdicts.values() if verdict.content]
+
+    def read(name: ManifestName) -> Manifest | None:
+        try:
+            return lake.read_manifest(name)
+        except HourUnusable:
+            return None
+
+    with ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="estimate") as readers:
+        newest = [name for name in held if name.events][-_SAMPLE_HOURS:]
+        sample = [one for one in readers.map(read, newest) if one is not None]
+    return judge(plan, sample, [name.exported_at for name in held])
+
+
+def judge(plan: GapPlan, sample: Sequence[Manifest], exported_at: Iterable[datetime]) -> Estimate:
+    """The same, from what is at hand.
+
+    Args:
+        sample: Manifests of hours with events.
+        exported_at: Of every committed hour; the hours of one request have one time.
+    """
+    hours = len(plan.why)
+    json_bytes = round(hours * sum(one.json_bytes for one in sample) / len(sample)) if sample else None
+    paces = [seconds for run in _runs(exported_at) if (seconds := _seconds_per_hour(run)) is not None]
+    return Estimate(len(plan.windows), json_bytes, hours * median(paces) if paces else None)
+
+
+def _runs(exported_at: Iterable[datetime]) -> Iterator[list[tuple[datetime, int]]]:
+    """The requests of each run: when it was sent, and how many hours it brought."""
+    run: list[tuple[datetime, int]] = []
+    for sent, hours in sorted(Counter(exported_at).items()):
+        if run and sent - run[-1][0] > _SAME_RUN:
+            yield run
+            run = []
+        run.append((sent, hours))
+    if run:
+        yield run
+
+
+def _seconds_per_hour(run: Sequence[tuple[datetime, int]]) -> float | None:
+    """How long a run took for one hour; the last two requests were still on their way."""
+    if len(run) < _FEWEST_REQUESTS:
+        return None
+    return (run[-1][0] - run[0][0]).total_seconds() / sum(hours for _, hours in run[:-2])

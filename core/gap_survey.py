@@ -1,0 +1,163 @@
+"""Look at the lake and plan a gap-fill; and look again when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from core.errors import HourUnusable
+from core.estimate import Estimate, estimate
+from core.gap_wishes import GapWishes
+from core.gaps import GapPlan, gap_window, hours_to_verify, plan_gaps
+from core.hours import ExportHour, ExportWindow
+from core.lake.identity import LakeIdentity
+from core.lake.marks import accept_smaller as accept
+from core.lake.store import Lake
+from core.lake.verdict import HourVerdict, verdicts_of
+from core.lake.verify import damaged_hours
+from core.planning import FIRST_HOUR, PlanRules, check_range
+from core.wording import counted, listed
+
+_READS_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class GapSurvey:
+    """A plan, whose events the lake holds, and what the plan would cost if that was asked for."""
+
+    plan: GapPlan
+    identity: LakeIdentity | None
+    estimate: Estimate | None = None
+
+    def told(self) -> list[tuple[str, str]]:
+        """The plan in words: a label and a text for each line."""
+        plan = self.plan
+        lines = [("Wanted", f"{plan.wanted} ({counted(len(plan.wanted), 'hour')})")]
+        lines += [("Export", reason) for reason in plan.reasons()]
+        if plan.windows:
+            lines.append(("Windows", ", ".join(map(str, plan.windows))))
+        lines += [("Damaged", f"{hour}: {how}") for hour, how in plan.damaged.items()]
+        if plan.resting:
+            resting = counted(len(plan.resting), "hour")
+            lines.append(("Resting", f"{resting}, to be settled by a later run: {listed(plan.resting)}"))
+        if self.estimate and plan.why:
+            lines.append(("Cost", str(self.estimate)))
+        return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What the lake holds of a range after a gap-fill, beside its content.
+
+    Attributes:
+        accepted: Hours whose smaller export counts from now on, because the caller said so.
+        shrunk: How an hour holds fewer events than before, and was not accepted.
+        given_up: Why somebody gave an hour up.
+    """
+
+    accepted: tuple[ExportHour, ...]
+    shrunk: Mapping[ExportHour, str]
+    given_up: Mapping[ExportHour, str]
+
+
+def survey_gaps(lake: Lake, now: datetime, wishes: GapWishes, *, rules: PlanRules) -> GapSurvey:
+    """Plan what a gap-fill exports, and write down from where on hours are wanted.
+
+    A dry run writes nothing, and estimates the cost of the plan instead.
+
+    Costs one list request for each thousand manifests of the range, or of the history if no start was given;
+    and what :func:`core.lake.verify.damaged_hours` costs for the hours that are verified. Safe to repeat.
+
+    Args:
+        now: The run's actual start, aware.
+
+    Raises:
+        InvalidInput: The range cannot be, or nothing was ever asked for. Permanent.
+        LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
+    """
+    check_range(now, wishes.first, wishes.last)
+    known = lake.wanted_from()
+    newest = ExportHour.newest_complete(now)
+    verdicts = verdicts_of(lake.manifest_names(wishes.first or FIRST_HOUR, wishes.last or newest))
+    starts = [hour for hour, verdict in verdicts.items() if verdict.is_committed]
+    since = min([*starts, *([known] if known else [])], default=None)
+    wanted = gap_window(now, first=wishes.first, last=wishes.last, since=since)
+    if not wishes.dry_run and (known is None or wanted.first < known):
+        lake.want_from(wanted.first)
+    to_verify = hours_to_verify(now, wanted, rules=rules, whole=wishes.verify)
+    plan = plan_gaps(
+        now,
+        wanted,
+        verdicts,
+        rules=rules,
+        settle=wishes.settle,
+        damaged=_damaged(lake, verdicts, to_verify),
+        to_verify=tuple(to_verify),
+    )
+    cost = estimate(lake, plan, verdicts) if wishes.dry_run else None
+    return GapSurvey(plan, lake.identity(), cost)
+
+
+def review(lake: Lake, wanted: ExportWindow, *, accept_smaller: bool) -> Review:
+    """Accept what has shrunk, if the caller says so; name what has shrunk otherwise, and what is given up.
+
+    Safe to repeat.
+
+    Raises:
+        LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
+    """
+    verdicts = verdicts_of(lake.manifest_names(wanted.first, wanted.last))
+    shrunk = {hour: verdict for hour, verdict in verdicts.items() if verdict.shrunk and not verdict.given_up}
+    named = {hour: _how_shrunk(verdict) for hour, verdict in shrunk.items()}
+    accepted: list[ExportHour] = []
+    for hour, verdict in shrunk.items() if accept_smaller else ():
+        try:
+            accept(lake, verdict)
+        except HourUnusable as error:
+            named[hour] = str(error)
+        else:
+            accepted.append(hour)
+            del named[hour]
+    return Review(tuple(accepted), named, _given_up(lake, verdicts))
+
+
+def _damaged(
+    lake: Lake, verdicts: Mapping[ExportHour, HourVerdict], hours: Collection[ExportHour]
+) -> dict[ExportHour, str]:
+    names = [
+        verdict.content
+        for hour in hours
+        if (verdict := verdicts.get(hour)) and verdict.content and not verdict.given_up
+    ]
+    return damaged_hours(lake, names)
+
+
+def _how_shrunk(verdict: HourVerdict) -> str:
+    held, now = verdict.content.events if verdict.content else 0, verdict.shrunk[-1]
+    return (
+        f"held {held:,} events and, exported again at {now.exported_at:%Y-%m-%dT%H:%MZ}, {now.events:,}. The "
+        f"{held:,} stay. If the smaller export is right: python -m flows.gap_fill --accept-smaller "
+        f"--start {verdict.hour} --end {verdict.hour}"
+    )
+
+
+def _given_up(lake: Lake, verdicts: Mapping[ExportHour, HourVerdict]) -> dict[ExportHour, str]:
+    given_up = [verdict for verdict in verdicts.values() if verdict.given_up]
+    with ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="marks") as readers:
+        reasons = readers.map(partial(_reason_of, lake), given_up)
+        return dict(zip([verdict.hour for verdict in given_up], reasons, strict=True))
+
+
+def _reason_of(lake: Lake, verdict: HourVerdict) -> str:
+    if verdict.give_up is None:
+        return ""
+    try:
+        reason = lake.read_manifest(verdict.give_up).reason
+    except HourUnusable as error:
+        reason = str(error)
+    if verdict.content is None:
+        return reason
+    return f"{reason} (its {verdict.content.events:,} events stay in the lake, and are not loaded)"

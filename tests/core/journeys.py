@@ -1,0 +1,193 @@
+"""All of ingest, gap-fill and extract on core, over the emulators, without Prefect."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from core.amplitude.client import ExportClient
+from core.conveyor import Belt, move_into_folder, move_into_lake
+from core.errors import LakeError
+from core.gap_report import GapReport
+from core.gap_survey import review, survey_gaps
+from core.gap_wishes import GapWishes
+from core.hours import ExportHour, ExportWindow, windows_of
+from core.lake import marks
+from core.lake.verdict import verdicts_of
+from core.landing import land
+from core.loading import load_missing, reconcile_hours
+from core.planning import PlanRules
+from core.report import ExtractReport, IngestReport, LakeReport
+from core.survey import survey
+from emulators.amplitude import AmplitudeEmulator
+from tests.core.crews import Threads, settled, tried
+from tests.core.lakes import Pond
+from tests.core.warehouses import Schema
+
+#: Makes a journey: ``travel(now, source={…}, server={…}, **journey)``.
+Travel = Callable[..., "Journey"]
+
+#: uuid, export hour, hash of the canonical event.
+Row = tuple[str, str, str]
+
+_runs = itertools.count(1)
+
+
+@dataclass
+class Journey:
+    """One Amplitude project, its lake and its schema, and a clock that the test moves.
+
+    Every journey raises what ends it, as a flow does; if it returns, it is green.
+
+    Attributes:
+        now: What the time is, for the runs and for Amplitude.
+        folder: Where extracts go.
+        reports: What every run had to say, in order.
+    """
+
+    amplitude: AmplitudeEmulator
+    pond: Pond
+    schema: Schema
+    folder: Path
+    now: datetime
+    rules: PlanRules = field(default_factory=PlanRules)
+    with_warehouse: bool = True
+    reports: list[Any] = field(default_factory=list)
+
+    def ingest(self, first: ExportHour | None = None, last: ExportHour | None = None) -> None:
+        """What flows.ingest does."""
+        now, lake, explicit = self.now, self.pond.lake, first is not None or last is not None
+        found = tried(lambda: survey(lake, now, first=first, last=last, rules=self.rules))
+        with self._crew() as (crew, belt):
+            transfer = move_into_lake(
+                found.plan.windows,
+                crew,
+                belt,
+                self.rules,
+                claimed=found.identity is not None,
+                every_window=explicit,
+            )
+        report = IngestReport(wanted=found.plan.wanted, plan=found.plan, transfer=transfer, explicit=explicit)
+        self._load(report)
+        self._conclude(report)
+
+    def gap_fill(
+        self, first: ExportHour | None = None, last: ExportHour | None = None, **wishes: Any
+    ) -> None:
+        """What flows.gap_fill does."""
+        now, lake = self.now, self.pond.lake
+        asked = GapWishes(first, last, **wishes)
+        for hour in asked.give_up:
+            marks.give_up(lake, hour, reason=asked.reason, now=now)
+        for hour in asked.retry:
+            marks.retry(lake, hour, now=now)
+        found = tried(lambda: survey_gaps(lake, now, asked, rules=self.rules))
+        plan = found.plan
+        with self._crew() as (crew, belt):
+            transfer = move_into_lake(
+                plan.windows,
+                crew,
+                belt,
+                self.rules,
+                claimed=found.identity is not None,
+                every_window=True,
+                restore=plan.damaged.keys(),
+            )
+        report = GapReport(wanted=plan.wanted, plan=plan, transfer=transfer, explicit=asked.explicit)
+        if not isinstance(transfer.stopped_by, LakeError):
+            looked, report.stopped_by = settled(
+                lambda: review(lake, plan.wanted, accept_smaller=asked.accept_smaller)
+            )
+            report.review = looked.receipt if looked else None
+        if report.review:
+            self._load(report, asked.reject)
+        self._conclude(report)
+
+    def extract(self, first: ExportHour, last: ExportHour) -> None:
+        """What flows.extract does."""
+        wanted = ExportWindow(first, last)
+        with self._crew() as (crew, belt):
+            transfer = move_into_folder(windows_of(wanted, window_hours=self.rules.window_hours), crew, belt)
+        self._conclude(ExtractReport(wanted, transfer))
+
+    def table(self) -> list[Row]:
+        """What events_raw holds, sorted."""
+        found = self.schema.ask("""SELECT event, TO_CHAR(export_hour, 'YYYY-MM-DD"T"HH24') FROM events_raw""")
+        return sorted(_row(json.loads(event), hour) for event, hour in found)
+
+    def lake(self, first: ExportHour, last: ExportHour) -> list[Row]:
+        """What the manifests that count say the lake holds, read from its objects, sorted."""
+        lake, rows = self.pond.lake, []
+        for hour, verdict in verdicts_of(lake.manifest_names(first, last)).items():
+            if verdict.content is not None:
+                for part in lake.read_manifest(verdict.content).parts:
+                    lines = self.pond.get(part.key).splitlines()
+                    rows += [_row(json.loads(line), str(hour)) for line in lines if line.strip()]
+        return sorted(rows)
+
+    def files(self) -> list[Row]:
+        """What the folder of extracts holds, sorted."""
+        rows = []
+        for path in self.folder.glob("*.json"):
+            _, day, hour, _ = path.stem.split("_")
+            lines = path.read_bytes().splitlines()
+            rows += [_row(json.loads(line), f"{day}T{int(hour):02d}") for line in lines if line.strip()]
+        return sorted(rows)
+
+    def truth(self, first: ExportHour, last: ExportHour, *, at: datetime | None = None) -> list[Row]:
+        """What Amplitude holds, as it was at some moment; now if none is given."""
+        source = self.amplitude.source
+        window = ExportWindow(first, last)
+        return sorted(
+            (one.uuid, one.export_hour, one.sha256)
+            for hour in window
+            for one in source.truth(hour, at=at or self.now)
+        )
+
+    def _load(self, report: LakeReport, reject: tuple[ExportHour, ...] = ()) -> None:
+        if not self.with_warehouse or isinstance(report.transfer.stopped_by, LakeError):
+            return
+        run, lake = f"journey {next(_runs)}", self.pond.lake
+        opened = partial(self.schema.warehouse, run=run)
+        land(
+            report,
+            load=lambda suspects: settled(
+                lambda: load_missing(lake, opened, report.wanted, run=run, suspects=suspects, reject=reject)
+            ),
+            count=lambda hours: settled(lambda: reconcile_hours(lake, opened, hours)),
+        )
+
+    def _conclude(self, report: Any) -> None:
+        self.reports.append(report)
+        report.warnings()
+        report.raise_if_failed()
+
+    @contextmanager
+    def _crew(self) -> Iterator[tuple[Threads, Belt]]:
+        scratch = self.folder.parent / f"scratch-{next(_runs)}"
+        scratch.mkdir()
+        with ThreadPoolExecutor(4) as pool:
+            host = self.amplitude.url.removeprefix("http://")
+            crew = Threads(pool, self._client, self.pond.lake, scratch, lambda: self.now, host, self.folder)
+            yield crew, Belt(scratch, lambda: None, 2)
+        assert list(scratch.iterdir()) == []
+
+    def _client(self) -> ExportClient:
+        api_key, secret_key = self.amplitude.auth
+        return ExportClient(
+            api_key=api_key, secret_key=secret_key, base_url=self.amplitude.url, sleep=lambda _: None
+        )
+
+
+def _row(event: dict[str, Any], hour: str) -> Row:
+    canonical = json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return event["uuid"], hour, hashlib.sha256(canonical.encode()).hexdigest()
