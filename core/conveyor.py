@@ -3,8 +3,11 @@
 At most ``archives_in_flight`` archives are on the way or on disk at once. An archive's hours are handed
 on as soon as it is there, each hour's gunzip right before its upload: so no job waits for one that is
 queued behind it, however few workers there are. Who does the jobs, and how often each is tried, is the
-crew's matter: Prefect's tasks in a flow. An hour whose gzip is broken inside a sound zip is exported once
-more, when all the others are through: it may have been read while it was written.
+crew's matter: Prefect's tasks in a flow.
+
+When all the others are through, some hours are asked for once more: those whose gzip is broken inside a
+sound zip, for they may have been read while they were written; and those without data, before that is
+believed, for nobody might ever ask again.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from core.errors import (
     PipelineError,
     ScratchUnusable,
 )
-from core.hours import ExportHour, ExportWindow, windows_of
+from core.hours import MAX_WINDOW_HOURS, ExportHour, ExportWindow, windows_of
 from core.lake.manifest import Manifest
 from core.planning import PlanRules, believe_no_data
 from core.scratch import discard
@@ -93,18 +96,20 @@ def move_into_lake(  # a plan, who carries it out, and by which rules
     if claimed or every_window:
         claimed |= bring(later)
         later = ()
-    if transfer.damaged and not transfer.stopped_by:
-        claimed |= bring(windows_of(transfer.damaged, window_hours=1), replace(belt, hour_done=_nothing))
+    old = {hour.hour for hour in quiet if believe_no_data(hour.hour, hour.exported_at, rules=rules)}
+    transfer.unpublished = sorted({hour.hour for hour in quiet} - old)
+    quiet.clear()
+    if not transfer.stopped_by and (claimed or every_window or transfer.damaged):
+        again = windows_of({*transfer.damaged, *old}, window_hours=rules.window_hours)
+        claimed |= bring(again, replace(belt, hour_done=_nothing))
     if transfer.stopped_by:
         return transfer
-    # An hour that came, if damaged, is not without data, whatever is said of it a moment later.
-    quiet = [hour for hour in quiet if hour.hour not in transfer.damaged]
     if claimed:
-        empty = [hour for hour in quiet if believe_no_data(hour.hour, hour.exported_at, rules=rules)]
-        transfer.unpublished = sorted({hour.hour for hour in quiet} - {hour.hour for hour in empty})
+        empty = [hour for hour in quiet if hour.hour in old]
         _commit(empty, crew, belt, transfer, restore)
     else:
-        transfer.unclaimed = sorted([*(hour.hour for hour in quiet), *chain.from_iterable(later)])
+        transfer.unclaimed = sorted([*transfer.unpublished, *old, *chain.from_iterable(later)])
+        transfer.unpublished = []
     for _ in (*transfer.unpublished, *transfer.unclaimed):
         belt.hour_done()
     return transfer
@@ -114,9 +119,11 @@ def move_into_folder(windows: Iterable[ExportWindow], crew: FolderCrew, belt: Be
     """Export windows and gunzip their hours into a local folder; a bad hour never blocks a good one."""
     transfer = Transfer()
     _extract(windows, crew, belt, transfer)
-    if transfer.damaged and not transfer.stopped_by:
-        again = list(windows_of(transfer.damaged, window_hours=1))
-        _extract(again, crew, replace(belt, hour_done=_nothing), transfer)
+    again = {*transfer.damaged, *transfer.quiet}
+    if again and not transfer.stopped_by:
+        transfer.quiet.clear()
+        muted = replace(belt, hour_done=_nothing)
+        _extract(windows_of(again, window_hours=MAX_WINDOW_HOURS), crew, muted, transfer)
     return transfer
 
 

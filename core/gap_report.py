@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.gap_survey import Review
-from core.gaps import GapPlan
+from core.gaps import GapPlan, Why
 from core.hours import ExportHour
 from core.report import LakeReport
 from core.wording import counted, listed
@@ -19,16 +19,23 @@ class GapReport(LakeReport):
     """Everything that a gap-fill has to say.
 
     Attributes:
+        accepted: How an hour has shrunk whose smaller export counts now.
         review: What the lake holds of the range afterwards; None if it could not be looked at.
     """
 
     plan: GapPlan
+    accepted: Mapping[ExportHour, str] = field(default_factory=dict)
     review: Review | None = None
 
     @property
     def hours_to_count(self) -> list[ExportHour]:
         """Hours whose rows are compared with the lake: those touched, and those to be verified."""
         return sorted({*self.touched, *self.plan.to_verify})
+
+    @property
+    def unpublished(self) -> list[ExportHour]:
+        """Hours that have no content and are too young to be called empty."""
+        return [hour for hour in self.transfer.unpublished if self.plan.why.get(hour) is Why.MISSING]
 
     @property
     def restored(self) -> list[ExportHour]:
@@ -50,9 +57,8 @@ class GapReport(LakeReport):
     def warnings(self) -> list[str]:
         """As of every run; and what is left out on purpose."""
         found = LakeReport.warnings(self)
+        found += [f"{hour}: {how}; accepted" for hour, how in self.accepted.items()]
         if self.review:
-            if self.review.accepted:
-                found.append(f"accepted with fewer events than before: {listed(self.review.accepted)}")
             found += _given_up(self.review)
         rejected = self.load.receipt.rejected if self.load else {}
         for hour, lines in rejected.items():

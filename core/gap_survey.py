@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from core.errors import HourUnusable
+from core.errors import HourUnusable, InvalidInput
 from core.estimate import Estimate, estimate
 from core.gap_wishes import GapWishes
 from core.gaps import GapPlan, gap_window, hours_to_verify, plan_gaps
 from core.hours import ExportHour, ExportWindow
 from core.lake.identity import LakeIdentity
-from core.lake.marks import accept_smaller as accept
+from core.lake.marks import accept_smaller
 from core.lake.store import Lake
 from core.lake.verdict import HourVerdict, verdicts_of
 from core.lake.verify import damaged_hours
@@ -26,11 +27,17 @@ _READS_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class GapSurvey:
-    """A plan, whose events the lake holds, and what the plan would cost if that was asked for."""
+    """A plan, and whose events the lake holds.
+
+    Attributes:
+        estimate: What the plan would cost, for a dry run.
+        accepted: How an hour has shrunk whose smaller export counts from now on, because the caller said so.
+    """
 
     plan: GapPlan
     identity: LakeIdentity | None
     estimate: Estimate | None = None
+    accepted: Mapping[ExportHour, str] = field(default_factory=dict)
 
     def told(self) -> list[tuple[str, str]]:
         """The plan in words: a label and a text for each line."""
@@ -53,20 +60,18 @@ class Review:
     """What the lake holds of a range after a gap-fill, beside its content.
 
     Attributes:
-        accepted: Hours whose smaller export counts from now on, because the caller said so.
         shrunk: How an hour holds fewer events than before, and was not accepted.
         given_up: Why somebody gave an hour up.
     """
 
-    accepted: tuple[ExportHour, ...]
     shrunk: Mapping[ExportHour, str]
     given_up: Mapping[ExportHour, str]
 
 
 def survey_gaps(lake: Lake, now: datetime, wishes: GapWishes, *, rules: PlanRules) -> GapSurvey:
-    """Plan what a gap-fill exports, and write down from where on hours are wanted.
+    """Plan what a gap-fill exports, write down from where on hours are wanted, and accept what has shrunk.
 
-    A dry run writes nothing, and estimates the cost of the plan instead.
+    The last only if the caller says so. A dry run writes nothing, and estimates the cost of the plan instead.
 
     Costs one list request for each thousand manifests of the range, or of the history if no start was given;
     and what :func:`core.lake.verify.damaged_hours` costs for the hours that are verified. Safe to repeat.
@@ -75,7 +80,8 @@ def survey_gaps(lake: Lake, now: datetime, wishes: GapWishes, *, rules: PlanRule
         now: The run's actual start, aware.
 
     Raises:
-        InvalidInput: The range cannot be, or nothing was ever asked for. Permanent.
+        InvalidInput: The range cannot be, nothing was ever asked for, or lines are to be rejected of an hour
+            that is given up. Permanent.
         LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
     """
     check_range(now, wishes.first, wishes.last)
@@ -85,8 +91,18 @@ def survey_gaps(lake: Lake, now: datetime, wishes: GapWishes, *, rules: PlanRule
     starts = [hour for hour, verdict in verdicts.items() if verdict.is_committed]
     since = min([*starts, *([known] if known else [])], default=None)
     wanted = gap_window(now, first=wishes.first, last=wishes.last, since=since)
-    if not wishes.dry_run and (known is None or wanted.first < known):
+    if not (wishes.dry_run or wishes.only_named) and (known is None or wanted.first < known):
         lake.want_from(wanted.first)
+    for hour in wishes.reject:
+        if hour in verdicts and verdicts[hour].given_up:
+            msg = f"{hour} was given up, so nothing of it is loaded: add --retry {hour}."
+            raise InvalidInput(msg)
+    accepted: dict[ExportHour, str] = {}
+    if wishes.accept_smaller:
+        accepted = _accept(lake, [verdicts[hour] for hour in wanted if hour in verdicts])
+        verdicts |= verdicts_of(
+            name for name in lake.manifest_names(wanted.first, wanted.last) if name.hour in accepted
+        )
     to_verify = hours_to_verify(now, wanted, rules=rules, whole=wishes.verify)
     plan = plan_gaps(
         now,
@@ -98,30 +114,37 @@ def survey_gaps(lake: Lake, now: datetime, wishes: GapWishes, *, rules: PlanRule
         to_verify=tuple(to_verify),
     )
     cost = estimate(lake, plan, verdicts) if wishes.dry_run else None
-    return GapSurvey(plan, lake.identity(), cost)
+    return GapSurvey(plan, lake.identity(), cost, accepted)
 
 
-def review(lake: Lake, wanted: ExportWindow, *, accept_smaller: bool) -> Review:
-    """Accept what has shrunk, if the caller says so; name what has shrunk otherwise, and what is given up.
-
-    Safe to repeat.
+def review(lake: Lake, wanted: ExportWindow) -> Review:
+    """Name the hours of a range that have shrunk and were not accepted, and those that are given up.
 
     Raises:
         LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
     """
     verdicts = verdicts_of(lake.manifest_names(wanted.first, wanted.last))
-    shrunk = {hour: verdict for hour, verdict in verdicts.items() if verdict.shrunk and not verdict.given_up}
-    named = {hour: _how_shrunk(verdict) for hour, verdict in shrunk.items()}
-    accepted: list[ExportHour] = []
-    for hour, verdict in shrunk.items() if accept_smaller else ():
-        try:
-            accept(lake, verdict)
-        except HourUnusable as error:
-            named[hour] = str(error)
-        else:
-            accepted.append(hour)
-            del named[hour]
-    return Review(tuple(accepted), named, _given_up(lake, verdicts))
+    shrunk = {
+        hour: f"{_how_shrunk(verdict)}. The larger export stays. If the smaller one is right: python -m "
+        f"flows.gap_fill --accept-smaller --start {hour} --end {hour}"
+        for hour, verdict in verdicts.items()
+        if verdict.shrunk and not verdict.given_up
+    }
+    return Review(shrunk, _given_up(lake, verdicts))
+
+
+def _accept(lake: Lake, verdicts: Iterable[HourVerdict]) -> dict[ExportHour, str]:
+    """Accept what has shrunk so far; what a later export brings, nobody has seen yet.
+
+    An hour whose smaller manifest is damaged stays as it is, and is named by :func:`review`.
+    """
+    accepted: dict[ExportHour, str] = {}
+    for verdict in verdicts:
+        if verdict.shrunk and not verdict.given_up:
+            with suppress(HourUnusable):
+                accept_smaller(lake, verdict)
+                accepted[verdict.hour] = _how_shrunk(verdict)
+    return accepted
 
 
 def _damaged(
@@ -137,11 +160,7 @@ def _damaged(
 
 def _how_shrunk(verdict: HourVerdict) -> str:
     held, now = verdict.content.events if verdict.content else 0, verdict.shrunk[-1]
-    return (
-        f"held {held:,} events and, exported again at {now.exported_at:%Y-%m-%dT%H:%MZ}, {now.events:,}. The "
-        f"{held:,} stay. If the smaller export is right: python -m flows.gap_fill --accept-smaller "
-        f"--start {verdict.hour} --end {verdict.hour}"
-    )
+    return f"held {held:,} events and, exported again at {now.exported_at:%Y-%m-%dT%H:%MZ}, {now.events:,}"
 
 
 def _given_up(lake: Lake, verdicts: Mapping[ExportHour, HourVerdict]) -> dict[ExportHour, str]:
@@ -160,4 +179,5 @@ def _reason_of(lake: Lake, verdict: HourVerdict) -> str:
         reason = str(error)
     if verdict.content is None:
         return reason
-    return f"{reason} (its {verdict.content.events:,} events stay in the lake, and are not loaded)"
+    events = f"{verdict.content.events:,} events"
+    return f"{reason} (its {events} are in the lake and not loaded; --retry loads them)"

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Self
 
 from core.errors import InvalidInput
-from core.hours import ExportHour
+from core.hours import ExportHour, ExportWindow
 from core.lake.manifest import reason_line
 from core.planning import check_range
 
@@ -18,7 +18,7 @@ class GapWishes:
     """What the caller of a gap-fill asks for.
 
     Attributes:
-        first, last: The range, as far as it was given; from the first to the last named hour if none was.
+        first, last: The range, as far as it was given; if none was, that of the named hours.
         settle: Whether hours that have rested long enough are exported once more.
         verify: Whether the objects and rows of the whole range are compared, not of the last days only.
         accept_smaller: Whether an hour that holds fewer events than before is taken as it is now.
@@ -26,6 +26,7 @@ class GapWishes:
         give_up: Hours that are not asked for any more, for ``reason``.
         retry: Hours that are asked for again although they were given up.
         reject: Hours of which Snowflake may refuse lines.
+        only_named: Whether the range is that of the named hours, for none was given.
     """
 
     first: ExportHour | None = None
@@ -38,6 +39,7 @@ class GapWishes:
     reason: str = ""
     retry: tuple[ExportHour, ...] = ()
     reject: tuple[ExportHour, ...] = ()
+    only_named: bool = False
 
     def __post_init__(self) -> None:
         if self.give_up and not reason_line(self.reason):
@@ -88,9 +90,15 @@ class GapWishes:
         named = [*up, *again, *refusing]
         for hour in named:
             check_range(now, hour, None)
-        if named and first is None and last is None:
+        only_named = bool(named) and first is None and last is None
+        if only_named:
             first, last = min(named), max(named)
-        return cls(first, last, settle, verify, accept_smaller, dry_run, up, reason, again, refusing)
+            if len({*named}) != len(ExportWindow(first, last)):
+                msg = "Name hours that follow one another, or give --start and --end, or run once for each."
+                raise InvalidInput(msg)
+        return cls(
+            first, last, settle, verify, accept_smaller, dry_run, up, reason, again, refusing, only_named
+        )
 
     @property
     def named(self) -> list[ExportHour]:

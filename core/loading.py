@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from core.errors import HourUnusable
@@ -34,6 +33,7 @@ def load_missing(
     run: str,
     suspects: Collection[ExportHour] = (),
     reject: Collection[ExportHour] = (),
+    anew: Collection[ExportHour] = (),
 ) -> LoadReceipt:
     """Load every hour of a range whose content is not the ledger's.
 
@@ -46,6 +46,7 @@ def load_missing(
         suspects: Hours to be loaded again if their rows differ, although the ledger agrees.
         reject: Hours that are loaded, if they are due, without the lines that Snowflake cannot read; these
             are kept in ``events_rejected``.
+        anew: Hours to be loaded whatever the ledger says and their rows look like.
 
     Raises:
         WarehouseUnavailable, LakeUnavailable: Transient.
@@ -57,10 +58,10 @@ def load_missing(
     warehouse = open_warehouse(app_id=identity.app_id)
     verdicts = verdicts_of(lake.manifest_names(wanted.first, wanted.last))
     ledger = warehouse.ledger()
-    due, unusable = read_hours(lake, {*hours_not_in_ledger(verdicts, ledger), *suspects, *reject})
-    receipt = warehouse.load(
-        due.values(), partial(current_hours, lake), check_rows=bool(suspects), reject=reject
-    )
+    reader = HourReader(lake)
+    due = reader({*hours_not_in_ledger(verdicts, ledger), *suspects, *reject, *anew})
+    receipt = warehouse.load(due.values(), reader, check_rows=bool(suspects), reject=reject, anew=anew)
+    unusable = {hour: why for hour, why in reader.unusable.items() if hour not in receipt.loaded}
     before = {hour: entry for hour, entry in ledger.items() if entry.run == run and hour in wanted}
     rows = {hour: entry.events - entry.rejected for hour, entry in before.items()}
     rejected = {
@@ -91,7 +92,9 @@ def reconcile_hours(
     identity = lake.identity()
     if identity is None:
         return Reconciliation(0, 0, 0, (), {})
-    return open_warehouse(app_id=identity.app_id).reconcile(hours, partial(current_hours, lake))
+    reader = HourReader(lake)
+    found = open_warehouse(app_id=identity.app_id).reconcile(hours, reader)
+    return replace(found, mismatches=reader.unusable | found.mismatches)
 
 
 def to_load(manifest: Manifest) -> HourToLoad:
@@ -111,6 +114,24 @@ def hours_not_in_ledger(
         and not verdict.given_up
         and (hour not in ledger or ledger[hour].digest != verdict.content.digest)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class HourReader:
+    """Looks at the lake for a loader, as often as it asks.
+
+    Attributes:
+        unusable: Why an hour could not be read, of all that were asked for.
+    """
+
+    lake: Lake
+    unusable: dict[ExportHour, str] = field(default_factory=dict)
+
+    def __call__(self, hours: Collection[ExportHour]) -> dict[ExportHour, HourToLoad]:
+        """What the given hours consist of now; see :func:`read_hours`."""
+        found, unusable = read_hours(self.lake, hours)
+        self.unusable.update(unusable)
+        return found
 
 
 def current_hours(lake: Lake, hours: Collection[ExportHour]) -> dict[ExportHour, HourToLoad]:
@@ -149,7 +170,8 @@ def read_hours(
         try:
             found[name.hour] = to_load(lake.read_manifest(name))
         except HourUnusable as error:
-            unusable[name.hour] = str(error)
+            remedy = f"python -m flows.gap_fill --start {name.hour} --end {name.hour} --verify"
+            unusable[name.hour] = f"{error} To export it again: {remedy}"
 
     with ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="manifests") as readers:
         list(readers.map(read, names))

@@ -34,6 +34,11 @@ class LakeReport:
     stopped_by: PipelineError | None = None
 
     @property
+    def unpublished(self) -> list[ExportHour]:
+        """Hours without files that are too young to be called empty, oldest first."""
+        return self.transfer.unpublished
+
+    @property
     def touched(self) -> list[ExportHour]:
         """Hours that this run committed or loaded, oldest first."""
         loaded = self.load.receipt.loaded if self.load else {}
@@ -65,9 +70,7 @@ class LakeReport:
             found |= self.load.receipt.failures
         found |= self.transfer.failures
         if self.explicit:
-            found |= dict.fromkeys(
-                self.transfer.unpublished, "is not published yet: Amplitude has no files for it"
-            )
+            found |= dict.fromkeys(self.unpublished, "is not published yet: Amplitude has no files for it")
         return dict(sorted(found.items()))
 
     def raise_if_failed(self) -> None:
@@ -79,10 +82,8 @@ class LakeReport:
     def warnings(self) -> list[str]:
         """What a green run should still say."""
         found = []
-        if self.transfer.unpublished:
-            found.append(
-                f"not yet published, asked for again by the next run: {listed(self.transfer.unpublished)}"
-            )
+        if self.unpublished:
+            found.append(f"not yet published, asked for again by the next run: {listed(self.unpublished)}")
         if self.transfer.unclaimed:
             found.append(f"no archive yet, so nothing is committed: {listed(self.transfer.unclaimed)}")
         if self.reconciliation and self.reconciliation.receipt.pending:

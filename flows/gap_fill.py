@@ -80,13 +80,18 @@ def gap_fill(  # noqa: PLR0913, PLR0917  # parameters of a deployment have names
         return
     damaged = plan.damaged.keys()
     transfer = bring(plan.windows, block, progress, claimed=claimed, every_window=True, restore=damaged)
-    report = GapReport(wanted=plan.wanted, plan=plan, transfer=transfer, explicit=wishes.explicit)
+    report = GapReport(
+        wanted=plan.wanted,
+        plan=plan,
+        transfer=transfer,
+        explicit=wishes.explicit,
+        accepted=surveyed.accepted,
+    )
     if not isinstance(transfer.stopped_by, LakeError):
         look = patiently(review_lake, block.retry_seconds)
-        looked = look(plan.wanted, block, accept_smaller=wishes.accept_smaller, return_state=True)
-        report.review, report.stopped_by = outcome(looked)
+        report.review, report.stopped_by = outcome(look(plan.wanted, block, return_state=True))
     if report.review:
-        load(report, block, progress, reject=wishes.reject)
+        load(report, block, progress, reject=wishes.reject, anew=report.restored)
     conclude(report, progress)
 
 

@@ -123,7 +123,7 @@ def _good_news(report: LakeReport, exported: int) -> str:
 
 def _held(report: LakeReport) -> str:
     """What the lake holds of the range."""
-    named = report.transfer.unpublished
+    named = report.unpublished
     match report:
         case IngestReport(plan=plan):
             named = [*named, *plan.left]

@@ -18,20 +18,17 @@ from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retryin
     retry_condition_fn=worth_retrying,
     cache_policy=NO_CACHE,
 )
-def review_lake(wanted: ExportWindow, pipeline: AmplitudePipeline, *, accept_smaller: bool) -> Review:
-    """See which hours hold fewer events than before, and accept them if asked to; list those given up.
-
-    Safe to repeat.
+def review_lake(wanted: ExportWindow, pipeline: AmplitudePipeline) -> Review:
+    """See which hours hold fewer events than before, and which are given up. Only reads.
 
     Raises:
         LakeUnavailable: S3 did not answer or was busy. Transient.
         LakeRefused, LakeConflict: Credentials, bucket, or something foreign in the lake. Permanent.
     """
-    found = review(pipeline.open_lake(), wanted, accept_smaller=accept_smaller)
+    found = review(pipeline.open_lake(), wanted)
     get_run_logger().info(
-        "%s: %d accepted with fewer events, %d not accepted, %d given up",
+        "%s: %d hold fewer events than before, %d are given up",
         wanted,
-        len(found.accepted),
         len(found.shrunk),
         len(found.given_up),
     )

@@ -120,6 +120,7 @@ class _Export:
                 path.unlink(missing_ok=True)
                 if len(part) == 1:
                     self._failures[part.first] = str(error)
+                    self._largest = None  # it was this hour's fault: the others may come together again
                     continue
                 self._largest = (len(part) + 1) // 2
                 pending.extendleft(reversed(part.halves()))

@@ -31,14 +31,15 @@ def refusal(number: int, said: str) -> LoadRefused:
 
 
 def with_remedy(error: LoadRefused, hour: ExportHour, *, tolerant: bool) -> str:
-    """What was refused, and the command that helps, if there is one.
+    """What was refused, and the command that helps.
 
     Args:
         tolerant: Whether bad lines were allowed already; then the remedy for them is none.
     """
+    give_up = f"--give-up {hour} --reason TEXT"
     if isinstance(error, LinesRefused) and not tolerant:
         return f"{error} To load the rest: python -m flows.gap_fill --reject-bad-lines {hour}"
     if isinstance(error, FileDiffers):
         span = f"--start {hour} --end {hour}"
-        return f"{error} To export it again: python -m flows.gap_fill {span} --verify"
-    return str(error)
+        return f"{error} To export it again: python -m flows.gap_fill {span} --verify (or {give_up})"
+    return f"{error} To do without it: python -m flows.gap_fill {give_up}"

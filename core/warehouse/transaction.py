@@ -53,12 +53,14 @@ class LoadTransaction:
         *,
         check_rows: bool,
         reject: Collection[ExportHour] = (),
+        anew: Collection[ExportHour] = (),
     ) -> list[LoadedHour] | None:
         """Load what still differs. Whatever ends it early leaves nothing visible once the session is closed.
 
         Args:
             check_rows: Whether rows that differ make an hour due, too.
             reject: Hours to be loaded without the lines that are no JSON; such an hour has COPYs of its own.
+            anew: Hours that are due whatever the warehouse holds of them.
 
         Returns:
             What was loaded; None if it must begin again in a new session.
@@ -81,7 +83,8 @@ class LoadTransaction:
         due = [
             wanted[hour]
             for hour in hours
-            if hour in wanted and is_due(wanted[hour], held.get(hour), check_rows=check_rows)
+            if hour in wanted
+            and (hour in anew or is_due(wanted[hour], held.get(hour), check_rows=check_rows))
         ]
         if not due:
             session.run(statements.ROLLBACK, attempt="leave the lock")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -102,14 +102,14 @@ class Journey:
                 every_window=True,
                 restore=plan.damaged.keys(),
             )
-        report = GapReport(wanted=plan.wanted, plan=plan, transfer=transfer, explicit=asked.explicit)
+        report = GapReport(
+            wanted=plan.wanted, plan=plan, transfer=transfer, explicit=asked.explicit, accepted=found.accepted
+        )
         if not isinstance(transfer.stopped_by, LakeError):
-            looked, report.stopped_by = settled(
-                lambda: review(lake, plan.wanted, accept_smaller=asked.accept_smaller)
-            )
+            looked, report.stopped_by = settled(lambda: review(lake, plan.wanted))
             report.review = looked.receipt if looked else None
         if report.review:
-            self._load(report, asked.reject)
+            self._load(report, asked.reject, report.restored)
         self._conclude(report)
 
     def extract(self, first: ExportHour, last: ExportHour) -> None:
@@ -153,16 +153,20 @@ class Journey:
             for one in source.truth(hour, at=at or self.now)
         )
 
-    def _load(self, report: LakeReport, reject: tuple[ExportHour, ...] = ()) -> None:
+    def _load(
+        self,
+        report: LakeReport,
+        reject: Collection[ExportHour] = (),
+        anew: Collection[ExportHour] = (),
+    ) -> None:
         if not self.with_warehouse or isinstance(report.transfer.stopped_by, LakeError):
             return
         run, lake = f"journey {next(_runs)}", self.pond.lake
         opened = partial(self.schema.warehouse, run=run)
+        loading = partial(load_missing, lake, opened, report.wanted, run=run, reject=reject)
         land(
             report,
-            load=lambda suspects: settled(
-                lambda: load_missing(lake, opened, report.wanted, run=run, suspects=suspects, reject=reject)
-            ),
+            load=lambda suspects: settled(lambda: loading(suspects=suspects, anew=() if suspects else anew)),
             count=lambda hours: settled(lambda: reconcile_hours(lake, opened, hours)),
         )
 

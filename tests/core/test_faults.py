@@ -59,6 +59,7 @@ class Row:
     """One fault, and how each run that meets it must end; "" where it cannot meet it.
 
     Attributes:
+        now: The time of the run; of a gap-fill it is ``later``, and one hour was ingested before.
         arrange: Called right before the run.
         mend: Called after a failed run, besides healing every fault.
         again: What completes it afterwards, if not the same run.
@@ -72,6 +73,7 @@ class Row:
     source: dict[str, Any] = field(default_factory=dict)
     server: dict[str, Any] = field(default_factory=dict)
     now: datetime = EARLY
+    later: datetime = LATE
     mend: Arrange = lambda _: None
     again: Arrange | None = None
 
@@ -195,16 +197,17 @@ AMPLITUDE = [
     at_h1("status", "take it from Amplitude's own export to S3", status=400),
     Row("403", amplitude("status", ALWAYS, status=403), **same(stops("does not know this API key"))),
     Row("a redirect", amplitude("redirect", ALWAYS), **same(stops("Redirects are not followed"))),
+    Row("404 for hours that have data", amplitude("status", 1, status=404)),
     Row("404 for a quiet hour", nothing, source={"quiet_hours": {H1}}),
     Row(
         "404 for an hour that is not yet published",
         nothing,
         ingest=named(H2, "is not published yet"),
-        gap_fill="",
+        gap_fill=named(H2, "is not published yet"),
         now=at("2025-12-20T15:10"),
+        later=at("2025-12-20T15:20"),
         source={"quiet_hours": {H2}, "changes": [Change(hours={H2}, add=20, after=at("2025-12-20T16:00"))]},
         mend=lambda journey: setattr(journey, "now", at("2025-12-20T18:30")),
-        again=lambda journey: journey.ingest(H0, H2),
     ),
     Row("order changed between answers", nothing, source={"shuffle": True}),
     Row("late data between answers", nothing, source=late_change(add=7)),
@@ -391,7 +394,7 @@ def test_a_fault_ends_complete_or_loud_and_nothing_is_lost_or_doubled(
     journey = travel(row.now, source=row.source, server=row.server)
     if flow == "gap_fill":
         journey.ingest(H0, H0)
-        journey.now = LATE
+        journey.now = row.later
     row.arrange(journey)
 
     def run() -> None:

@@ -30,7 +30,8 @@ def report(
     to_verify: tuple[ExportHour, ...] = (),
     **more: Any,
 ) -> GapReport:
-    why = dict.fromkeys(damaged or (), Why.DAMAGED)
+    young = transfer.unpublished if transfer else []
+    why = dict.fromkeys(young, Why.MISSING) | dict.fromkeys(damaged or (), Why.DAMAGED)
     plan = GapPlan(at("2025-12-23T22:10"), WANTED, why, (), (), damaged or {}, to_verify)
     return GapReport(wanted=WANTED, plan=plan, transfer=transfer or Transfer(), explicit=explicit, **more)
 
@@ -40,7 +41,7 @@ def committed(*hours: ExportHour) -> Transfer:
 
 
 def reviewed(**found: Any) -> Review:
-    return Review(**{"accepted": (), "shrunk": {}, "given_up": {}} | found)
+    return Review(**{"shrunk": {}, "given_up": {}} | found)
 
 
 def rejecting(lines: dict[ExportHour, int]) -> Timed[LoadReceipt]:
@@ -59,7 +60,7 @@ def rejecting(lines: dict[ExportHour, int]) -> Timed[LoadReceipt]:
         report(committed(HOUR), load=loaded(HOUR), reconciliation=compared(), review=reviewed()),
         report(committed(HOUR), damaged={HOUR: "is missing"}, review=reviewed()),
         report(Transfer(unpublished=[HOUR]), review=reviewed()),
-        report(review=reviewed(accepted=(HOUR,))),
+        report(accepted={HOUR: SHRUNK}, review=reviewed()),
         report(review=reviewed(given_up={HOUR: "too large"})),
         report(load=rejecting({HOUR: 2}), review=reviewed()),
     ],
@@ -127,9 +128,6 @@ def test_a_damaged_hour_that_held_fewer_events_when_asked_again_is_not_restored(
     )
     assert made.restored == []
     assert made.problems() == {HOUR: f"part 0 is missing; {SHRUNK}"}
-    accepted = report(committed(HOUR), damaged={HOUR: "part 0 is missing"}, review=reviewed(accepted=(HOUR,)))
-    assert accepted.restored == [HOUR]
-    assert accepted.problems() == {}
 
 
 def test_what_is_wrong_with_a_damaged_hour_comes_before_why_it_could_not_be_had() -> None:
@@ -166,8 +164,16 @@ def test_of_many_given_up_hours_the_first_are_named_with_their_reasons() -> None
 
 
 def test_accepted_hours_are_named() -> None:
-    (warning,) = report(review=reviewed(accepted=(HOUR - 1, HOUR))).warnings()
-    assert warning == "accepted with fewer events than before: 2025-12-23T18…T19"
+    (warning,) = report(accepted={HOUR: SHRUNK}).warnings()
+    assert warning == f"{HOUR}: {SHRUNK}; accepted"
+
+
+def test_an_hour_with_content_is_not_called_unpublished_when_it_is_settled_without_data() -> None:
+    unsettled = GapPlan(at("2025-12-23T22:10"), WANTED, {HOUR: Why.UNSETTLED}, ())
+    made = GapReport(
+        wanted=WANTED, plan=unsettled, transfer=Transfer(unpublished=[HOUR]), explicit=True, review=reviewed()
+    )
+    assert (made.problems(), made.warnings()) == ({}, [])
 
 
 def test_lines_that_snowflake_refused_are_counted_hour_by_hour() -> None:
@@ -179,9 +185,9 @@ def test_lines_that_snowflake_refused_are_counted_hour_by_hour() -> None:
 
 
 def test_what_every_run_says_comes_first() -> None:
-    made = report(Transfer(unpublished=[HOUR]), review=reviewed(accepted=(HOUR - 1,)))
+    made = report(Transfer(unpublished=[HOUR]), accepted={HOUR - 1: SHRUNK}, review=reviewed())
     assert [warning.split(",")[0] for warning in made.warnings()] == [
         "not yet published",
-        f"accepted with fewer events than before: {HOUR - 1}",
+        f"{HOUR - 1}: held 20 events and",
     ]
     assert report().warnings() == []

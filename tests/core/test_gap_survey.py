@@ -58,6 +58,23 @@ def test_a_dry_run_leaves_no_mark_of_what_was_wanted(pond: Pond) -> None:
 
 
 @pytest.mark.slow
+def test_named_hours_alone_leave_no_mark_either(pond: Pond) -> None:
+    pond.lake.claim(LakeIdentity(APP, HOST))
+    look(pond, first=NEWEST - 5, last=NEWEST - 5, retry=(NEWEST - 5,), only_named=True)
+    assert pond.lake.wanted_from() is None
+    look(pond, first=NEWEST - 5, last=NEWEST, retry=(NEWEST - 5,))
+    assert pond.lake.wanted_from() == NEWEST - 5
+
+
+@pytest.mark.slow
+def test_lines_of_an_hour_that_was_given_up_cannot_be_rejected(pond: Pond) -> None:
+    pond.lake.claim(LakeIdentity(APP, HOST))
+    marks.give_up(pond.lake, NEWEST, reason="broken", now=NOW)
+    with pytest.raises(InvalidInput, match=f"add --retry {NEWEST}"):
+        look(pond, first=NEWEST, reject=(NEWEST,))
+
+
+@pytest.mark.slow
 def test_a_range_that_cannot_be_is_refused_before_anything_is_asked(pond: Pond) -> None:
     with pytest.raises(InvalidInput, match="The newest hour that can be exported now"):
         look(pond, first=NEWEST + 1)
@@ -91,15 +108,16 @@ def test_what_shrank_is_named_or_accepted_and_what_was_given_up_is_listed(pond: 
         pond.lake.put_manifest(manifest(part(hour, events=events), hour=hour, exported_at=when))
     marks.give_up(pond.lake, NEWEST - 5, reason="over 4 GB", now=NOW)
 
-    found = review(pond.lake, wanted, accept_smaller=False)
+    found = review(pond.lake, wanted)
     assert list(found.shrunk) == [hour]
     assert "held 10 events and, exported again at" in found.shrunk[hour]
     assert found.given_up == {NEWEST - 5: "over 4 GB"}
-    assert found.accepted == ()
 
-    found = review(pond.lake, wanted, accept_smaller=True)
-    assert (found.accepted, found.shrunk) == ((hour,), {})
-    assert review(pond.lake, wanted, accept_smaller=True).accepted == ()
+    accepted = look(pond, first=hour - 10, accept_smaller=True).accepted
+    assert list(accepted) == [hour]
+    assert accepted[hour].endswith(", 8")
+    assert review(pond.lake, wanted).shrunk == {}
+    assert look(pond, first=hour - 10, accept_smaller=True).accepted == {}
 
 
 @pytest.mark.slow
@@ -108,16 +126,15 @@ def test_a_smaller_export_whose_manifest_is_damaged_is_not_accepted(pond: Pond) 
     pond.lake.put_manifest(manifest(part(hour, events=10), hour=hour))
     smaller = manifest(part(hour, events=8), hour=hour, exported_at=hour.complete_at + timedelta(hours=9))
     pond.put(smaller.name.key, b"not a manifest")
-    found = review(pond.lake, ExportWindow(hour, hour), accept_smaller=True)
-    assert found.accepted == ()
-    assert "cannot be read" in found.shrunk[hour]
+    assert look(pond, first=hour, last=hour, accept_smaller=True).accepted == {}
+    assert list(review(pond.lake, ExportWindow(hour, hour)).shrunk) == [hour]
 
 
 @pytest.mark.slow
 def test_a_give_up_whose_manifest_is_damaged_is_listed_all_the_same(pond: Pond) -> None:
     mark = manifest(hour=NEWEST, status=Status.GIVEN_UP)
     pond.put(mark.name.key, b"not a manifest")
-    found = review(pond.lake, ExportWindow(NEWEST, NEWEST), accept_smaller=False)
+    found = review(pond.lake, ExportWindow(NEWEST, NEWEST))
     assert "cannot be read" in found.given_up[NEWEST]
 
 

@@ -55,16 +55,24 @@ def test_a_range_is_explicit_as_soon_as_one_end_of_it_is_given(start: str | None
 
 @pytest.mark.parametrize("wish", ["retry", "reject", "give_up"])
 def test_without_a_range_the_run_answers_for_the_named_hours(wish: str) -> None:
-    wishes = read(**wishing(wish, HOUR, EARLIER, HOUR - 5))
-    assert (wishes.first, wishes.last) == (EARLIER, HOUR)
-    assert getattr(wishes, wish) == (HOUR, EARLIER, HOUR - 5)
+    wishes = read(**wishing(wish, HOUR, HOUR - 2, HOUR - 1))
+    assert (wishes.first, wishes.last) == (HOUR - 2, HOUR)
+    assert getattr(wishes, wish) == (HOUR, HOUR - 2, HOUR - 1)
     assert wishes.explicit
+    assert wishes.only_named
+
+
+@pytest.mark.parametrize("wish", ["retry", "reject", "give_up"])
+def test_hours_between_named_ones_are_never_meant(wish: str) -> None:
+    with pytest.raises(InvalidInput, match="Name hours that follow one another"):
+        read(**wishing(wish, HOUR, HOUR - 2))
+    assert not read(str(HOUR - 2), str(HOUR), **wishing(wish, HOUR, HOUR - 2)).only_named
 
 
 def test_the_range_covers_hours_of_every_kind() -> None:
-    wishes = read(give_up=[str(HOUR - 3)], reason="gone", retry=[str(EARLIER)], reject=[str(HOUR)])
-    assert (wishes.first, wishes.last) == (EARLIER, HOUR)
-    assert wishes.named == [HOUR - 3, EARLIER, HOUR]
+    wishes = read(give_up=[str(HOUR - 1)], reason="gone", retry=[str(HOUR - 2)], reject=[str(HOUR)])
+    assert (wishes.first, wishes.last) == (HOUR - 2, HOUR)
+    assert wishes.named == [HOUR - 1, HOUR - 2, HOUR]
 
 
 def test_a_range_that_was_given_is_left_as_it_is() -> None:

@@ -131,10 +131,98 @@ def test_a_shrunk_hour_fails_every_gap_fill_and_no_ingest_until_somebody_accepts
 
     journey.gap_fill(H0, H2, accept_smaller=True)
     assert_whole(journey)
-    assert journey.reports[-1].warnings() == ["accepted with fewer events than before: 2025-12-20T11"]
+    told = "2025-12-20T11: held 20 events and, exported again at 2025-12-21T16:00Z, 15; accepted"
+    assert journey.reports[-1].warnings() == [told]
     journey.gap_fill(H0, H2)
     assert asked(journey) == []
     assert_whole(journey)
+
+
+def test_what_a_run_accepts_is_what_was_seen_before_it_and_nothing_that_it_brings_itself(
+    travel: Travel,
+) -> None:
+    """One false answer amid an accepting run would empty the hours that it was about to settle."""
+    journey = travel(EARLY, source={"changes": [Change(hours={H1}, drop=5, after=LATE)]})
+    journey.ingest(H0, H2)
+    before = journey.table()
+    journey.now = LATE
+    journey.gap_fill(H0, H0)
+    with pytest.raises(RunFailed, match="2025-12-20T11: held 20"):
+        journey.gap_fill(H1, H1)
+    nothing = Fault("status", status=404, text="Raw data files were not found.", times=None)
+    journey.amplitude.faults.add(nothing)
+
+    with pytest.raises(RunFailed, match=r"1 of 3 hours failed:\n  2025-12-20T12: held 20 events and.*, 0"):
+        journey.gap_fill(H0, H2, accept_smaller=True)
+
+    assert [row for row in journey.table() if row[1] == str(H1)] == journey.truth(H1, H1)
+    assert [row for row in journey.table() if row[1] != str(H1)] == [
+        row for row in before if row[1] != str(H1)
+    ]
+
+
+@pytest.mark.parametrize("flow", ["ingest", "gap_fill", "extract"])
+def test_one_answer_that_there_is_no_data_is_not_believed(travel: Travel, flow: str) -> None:
+    """Of an hour so old that nobody would ever ask again."""
+    journey = travel(LATE)
+    journey.amplitude.faults.add(Fault("status", status=404, text="Raw data files were not found."))
+    getattr(journey, flow)(H0, H2)
+    found = journey.files() if flow == "extract" else journey.table()
+    assert found == journey.truth(H0, H2)
+
+
+def test_rows_of_an_overwritten_object_are_loaded_again_though_they_are_as_many(
+    travel: Travel,
+) -> None:
+    journey = travel(LATE)
+    journey.with_warehouse = False
+    journey.gap_fill(H0, H2)
+    journey.with_warehouse = True
+    key = next(key for key in journey.pond.contents() if key.startswith("events/"))
+    sound = journey.pond.get(key)
+    lines = sound.splitlines()
+    journey.pond.put(key, b"".join(b'{"uuid":"of nobody %d"}\n' % number for number in range(len(lines))))
+    journey.ingest(H0, H2)
+    assert "of nobody 0" in {uuid for uuid, _, _ in journey.table()}
+
+    journey.gap_fill(H0, H2)
+
+    assert_whole(journey)
+
+
+def test_a_manifest_that_cannot_be_read_is_a_failure_wherever_it_is_needed_until_it_is_mended(
+    travel: Travel,
+) -> None:
+    journey = travel(LATE, rules=PlanRules(verify_days=0))
+    journey.ingest(H0, H1)
+    damaged = journey.pond.lake.manifest_names(H1, H1)[0]
+    journey.pond.put(damaged.key, b"not a manifest")
+    with pytest.raises(RunFailed, match=r"2025-12-20T11: .*cannot be read.*--verify"):
+        journey.ingest(H0, H2)  # loads the third hour, and counts all
+    journey.schema.run("DELETE FROM load_ledger WHERE export_hour = '2025-12-20 11:00:00'")
+    with pytest.raises(RunFailed, match=r"2025-12-20T11: .*cannot be read.*--verify"):
+        journey.gap_fill(H0, H2)
+    journey.now += timedelta(minutes=1)
+    journey.gap_fill(H0, H2, verify=True)
+    assert_whole(journey)
+
+
+def test_one_hour_that_is_too_large_does_not_cut_the_others_into_single_hours(travel: Travel) -> None:
+    journey = travel(LATE, source={"first_hour": H0 - 95}, rules=PlanRules(window_hours=24))
+    journey.amplitude.faults.add(Fault("status", status=400, times=None, hours={H0 - 90}))
+    with pytest.raises(RunFailed, match="1 of 96 hours failed"):
+        journey.gap_fill(H0 - 95, H0)
+    assert len(journey.amplitude.requests) < 4 + 2 * 6  # four windows, and one of them halved down to an hour
+
+
+def test_giving_up_one_hour_touches_no_other(travel: Travel) -> None:
+    journey = travel(LATE)
+    journey.gap_fill(H0, H0)
+    asked(journey)
+    old = ExportHour.parse("2024-12-20T10")
+    journey.gap_fill(old, old, give_up=(old,), reason="mistyped", only_named=True)
+    assert asked(journey) == []
+    assert journey.pond.lake.wanted_from() == H0
 
 
 def test_later_events_bring_a_shrunk_hour_back_by_itself(travel: Travel) -> None:
@@ -246,7 +334,10 @@ def test_an_hour_with_a_refused_line_can_be_given_up_and_the_warehouse_leaves_it
     journey.ingest(H0, H2)
 
     assert journey.table() == good(journey.amplitude.source, [H0, H2])
-    assert "a broken line (its 21 events stay in the lake" in journey.reports[-2].warnings()[-1]
+    assert (
+        "a broken line (its 21 events are in the lake and not loaded; --retry loads them)"
+        in journey.reports[-2].warnings()[-1]
+    )
 
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(travel: Travel) -> None:

@@ -57,6 +57,6 @@ def test_an_extract_that_failed_is_completed_by_the_next(lake_only: Rehearsal, t
         extract(str(folder), start=FIRST, end=LAST, credentials=credentials)
     lake_only.amplitude.faults.clear()
     extract(str(folder), start=FIRST, end=LAST, credentials=credentials)
-    lines = [line for path in folder.glob("*.json") for line in path.read_text().splitlines()]
+    lines = [line for path in folder.glob("*.json") for line in path.read_bytes().split(b"\n")]
     found = {json.loads(line)["uuid"] for line in lines if line}
     assert found == {uuid for uuid, _, _ in lake_only.truth(FIRST, LAST)}

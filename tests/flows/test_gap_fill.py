@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from core.errors import InvalidInput, RunFailed
-from core.hours import ExportHour
+from core.hours import ExportHour, ExportWindow
+from core.lake.commit import commit_hour
 from core.lake.layout import EVENTS
 from core.lake.verdict import verdicts_of
 from emulators.amplitude import Fault
 from flows.command_line import run_gap_fill
 from flows.gap_fill import gap_fill
 from flows.ingest import ingest
+from tests.core.lakes import write_parts
 from tests.rehearsal import BUCKET, Rehearsal, hours_ago
 
 pytestmark = pytest.mark.slow
@@ -61,6 +65,72 @@ def test_holes_damaged_objects_and_lost_rows_are_all_mended_in_one_run(stage: Re
     assert stage.rows() == stage.truth(first, last)
     parts = client.list_objects_v2(Bucket=BUCKET, Prefix=f"amplitude/{EVENTS}")["KeyCount"]
     assert parts == 6 * 2
+
+
+def commit_early(stage: Rehearsal, folder: Path, hour: ExportHour, events: int) -> None:
+    """Let an hour be in the lake as an export of long ago brought it."""
+    body = b"".join(b'{"uuid":"%d of %s"}\n' % (number, str(hour).encode()) for number in range(events))
+    commit_hour(
+        stage.lake,
+        hour,
+        write_parts(folder, hour, [body]),
+        app_id=stage.amplitude.source.app_id,
+        api_host=stage.pipeline.amplitude.host,
+        exported_at=hour.complete_at,
+        window=ExportWindow(hour, hour),
+        compression="none",
+        uploads_at_once=1,
+    )
+
+
+def test_settling_verifying_and_accepting_are_done_as_the_parameters_say(
+    stage: Rehearsal, tmp_path: Path
+) -> None:
+    stage.register(tuning={"verify_days": 0})
+    hour = ExportHour.parse(hours_ago(40))
+    held = len(stage.amplitude.source.lines(hour)) + 5
+    commit_early(stage, tmp_path, hour, held)
+    span: Any = {"start": str(hour), "end": str(hour)}
+
+    gap_fill(stage.name, **span, settle=False)
+    assert stage.amplitude.requests == []
+    assert len(stage.rows()) == held
+
+    with pytest.raises(RunFailed, match=f"held {held} events and, exported again"):
+        gap_fill(stage.name, **span)
+    assert len(stage.rows()) == held
+
+    gap_fill(stage.name, **span, accept_smaller=True)
+    assert stage.rows() == stage.truth(str(hour), str(hour))
+
+    content = verdicts_of(stage.lake.manifest_names(hour, hour))[hour].content
+    assert content is not None
+    key = stage.lake.read_manifest(content).parts[0].key
+    stage.s3.client().delete_object(Bucket=BUCKET, Key=f"amplitude/{key}")
+    asked = len(stage.amplitude.requests)
+    gap_fill(stage.name, **span)
+    assert len(stage.amplitude.requests) == asked
+    gap_fill(stage.name, **span, verify=True)
+    assert stage.lake.stored_crc32(key) is not None
+
+
+def test_lines_that_are_no_json_are_rejected_where_that_was_asked_for(
+    stage: Rehearsal, tmp_path: Path
+) -> None:
+    hour = ExportHour.parse(hours_ago(40))
+    commit_early(stage, tmp_path, hour, 3)
+    (part,) = stage.lake.read_manifest(stage.lake.manifest_names(hour, hour)[0]).parts
+    body = b'{"uuid":"one"}\n{"uuid": half\n{"uuid":"two"}\n'
+    stage.s3.client().put_object(Bucket=BUCKET, Key=f"amplitude/{part.key}", Body=body)
+    stage.register(tuning={"verify_days": 0})
+    span: Any = {"start": str(hour), "end": str(hour), "settle": False}
+    with pytest.raises(RunFailed, match=f"--reject-bad-lines {hour}"):
+        gap_fill(stage.name, **span)
+
+    gap_fill(stage.name, **span, reject_bad_lines=[str(hour)])
+
+    assert sorted(row[0] for row in stage.rows()) == ["one", "two"]
+    assert stage.query("SELECT line FROM events_rejected") == [('{"uuid": half',)]
 
 
 def test_by_default_it_answers_for_everything_since_the_first_hour_wanted(stage: Rehearsal) -> None:

@@ -174,7 +174,7 @@ def test_a_gap_fill_says_what_it_exported_and_what_for(tmp_path: Path) -> None:
         transfer(tmp_path),
         load=timed(LoadReceipt({HOUR: 10}, {}, 2), 4, 6),
         reconciliation=timed(Reconciliation(1, 10, 10, (), {})),
-        review=Review((), {}, {}),
+        review=Review({}, {}),
     )
     told = lines(made)
     assert told[:3] == [
@@ -209,13 +209,13 @@ def test_lines_that_snowflake_refused_are_part_of_the_sum() -> None:
 
 
 def test_a_gap_fill_over_an_hour_that_has_shrunk_is_not_complete(tmp_path: Path) -> None:
-    shrunk = Review((), {HOUR: "held 20 events and now 10"}, {})
+    shrunk = Review({HOUR: "held 20 events and now 10"}, {})
     told = lines(filled(gaps({HOUR: Why.UNSETTLED}), transfer(tmp_path), review=shrunk))
     assert told[-1] == "The run is not complete; the reasons follow."
 
 
 def test_given_up_hours_are_listed_with_their_reasons_before_the_verdict() -> None:
-    told = lines(filled(gaps(), Transfer(), review=Review((), {}, {HOUR: "too large for the API"})))
+    told = lines(filled(gaps(), Transfer(), review=Review({}, {HOUR: "too large for the API"})))
     assert told[-2] == f"  {HOUR}: too large for the API"
     assert told[-1].startswith("Nothing to fetch. The lake holds all hours but those named above.")
 

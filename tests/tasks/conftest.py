@@ -96,6 +96,6 @@ def pass_through(made: Passage) -> None:
         receipts["reconcile"] = reconcile(list(WANTED), block, "passage")
         mark_hours(block, NOW, MARKS)
         receipts["plan_gaps"] = plan_gaps(block, RESTED, GapWishes(FIRST, LAST))
-        receipts["review_lake"] = review_lake(ExportWindow(RETRIED, LAST), block, accept_smaller=False)
+        receipts["review_lake"] = review_lake(ExportWindow(RETRIED, LAST), block)
 
     every_task()
