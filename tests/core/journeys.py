@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import itertools
 import json
@@ -22,6 +23,7 @@ from core.gap_survey import review, survey_gaps
 from core.gap_wishes import GapWishes
 from core.hours import ExportHour, ExportWindow, windows_of
 from core.lake import marks
+from core.lake.layout import Compression
 from core.lake.verdict import verdicts_of
 from core.landing import land
 from core.loading import load_missing, reconcile_hours
@@ -61,6 +63,7 @@ class Journey:
     now: datetime
     rules: PlanRules = field(default_factory=PlanRules)
     with_warehouse: bool = True
+    compression: Compression = "none"
     reports: list[Any] = field(default_factory=list)
 
     def ingest(self, first: ExportHour | None = None, last: ExportHour | None = None) -> None:
@@ -130,7 +133,8 @@ class Journey:
         for hour, verdict in verdicts_of(lake.manifest_names(first, last)).items():
             if verdict.content is not None:
                 for part in lake.read_manifest(verdict.content).parts:
-                    lines = self.pond.get(part.key).splitlines()
+                    body = self.pond.get(part.key)
+                    lines = (gzip.decompress(body) if part.key.endswith(".gz") else body).splitlines()
                     rows += [_row(json.loads(line), str(hour)) for line in lines if line.strip()]
         return sorted(rows)
 
@@ -181,7 +185,16 @@ class Journey:
         scratch.mkdir()
         with ThreadPoolExecutor(4) as pool:
             host = self.amplitude.url.removeprefix("http://")
-            crew = Threads(pool, self._client, self.pond.lake, scratch, lambda: self.now, host, self.folder)
+            crew = Threads(
+                pool,
+                self._client,
+                self.pond.lake,
+                scratch,
+                lambda: self.now,
+                host,
+                self.folder,
+                self.compression,
+            )
             yield crew, Belt(scratch, lambda: None, 2)
         assert list(scratch.iterdir()) == []
 

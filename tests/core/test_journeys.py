@@ -260,6 +260,25 @@ def test_damage_in_the_lake_is_mended_in_the_last_days_and_further_back_on_reque
     assert_whole(journey)
 
 
+def test_a_compressed_lake_is_settled_damaged_mended_and_its_bad_lines_rejected_like_a_plain_one(
+    travel: Travel,
+) -> None:
+    spoiled = Spoiled(app_id=APP, events_per_hour=20, constant=True)
+    journey = travel(EARLY, source=spoiled, compression="gzip")
+    with pytest.raises(RunFailed, match="--reject-bad-lines"):
+        journey.ingest(H0, H2)
+    keys = [key for key in journey.pond.contents() if key.startswith("events/")]
+    assert all(key.endswith(".json.gz") for key in keys)
+    journey.pond.remove(keys[0])
+    journey.pond.put(keys[-1], journey.pond.get(keys[-1])[:-9])
+    journey.now = LATE
+
+    journey.gap_fill(H0, H2, reject=(H1,))
+
+    assert journey.reports[-1].restored == [H0, H2]
+    assert journey.table() == good(spoiled, [H0, H1, H2])
+
+
 def test_what_lies_further_back_is_not_looked_at_unless_asked_for(travel: Travel) -> None:
     journey = travel(LATE)
     journey.gap_fill(H0, H2)
