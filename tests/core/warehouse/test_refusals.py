@@ -9,6 +9,7 @@ from core.warehouse.refusals import FileDiffers, LinesRefused, refusal, with_rem
 from tests.core.warehouse.examples import HOUR
 
 REJECT = f"To load the rest: python -m flows.gap_fill --reject-bad-lines {HOUR}"
+GIVE_UP = f"--give-up {HOUR} --reason TEXT"
 EXPORT = f"To export it again: python -m flows.gap_fill --start {HOUR} --end {HOUR} --verify"
 
 
@@ -38,13 +39,19 @@ def test_snowflake_s_advice_to_skip_lines_is_not_passed_on() -> None:
     ("error", "tolerant", "said"),
     [
         (LinesRefused("A bad line."), False, f"A bad line. {REJECT}"),
-        (LinesRefused("A bad line."), True, "A bad line."),
-        (FileDiffers("A file is gone."), False, f"A file is gone. {EXPORT}"),
-        (FileDiffers("A file is gone."), True, f"A file is gone. {EXPORT}"),
-        (LoadRefused("Nobody knows."), False, "Nobody knows."),
+        (
+            LinesRefused("A bad line."),
+            True,
+            f"A bad line. To do without it: python -m flows.gap_fill {GIVE_UP}",
+        ),
+        (FileDiffers("A file is gone."), False, f"A file is gone. {EXPORT} (or {GIVE_UP})"),
+        (FileDiffers("A file is gone."), True, f"A file is gone. {EXPORT} (or {GIVE_UP})"),
+        (
+            LoadRefused("Nobody knows."),
+            False,
+            f"Nobody knows. To do without it: python -m flows.gap_fill {GIVE_UP}",
+        ),
     ],
 )
-def test_a_refusal_names_the_command_that_helps_if_one_does(
-    error: LoadRefused, tolerant: bool, said: str
-) -> None:
+def test_a_refusal_names_the_command_that_helps(error: LoadRefused, tolerant: bool, said: str) -> None:
     assert with_remedy(error, HOUR, tolerant=tolerant) == said
