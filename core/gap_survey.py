@@ -180,4 +180,4 @@ def _reason_of(lake: Lake, verdict: HourVerdict) -> str:
     if verdict.content is None:
         return reason
     events = f"{verdict.content.events:,} events"
-    return f"{reason} (its {events} are in the lake and not loaded; --retry loads them)"
+    return f"{reason} (the lake keeps its {events}, the table stays as it is; --retry ends that)"

@@ -354,7 +354,7 @@ def test_an_hour_with_a_refused_line_can_be_given_up_and_the_warehouse_leaves_it
 
     assert journey.table() == good(journey.amplitude.source, [H0, H2])
     assert (
-        "a broken line (its 21 events are in the lake and not loaded; --retry loads them)"
+        "a broken line (the lake keeps its 21 events, the table stays as it is; --retry ends that)"
         in journey.reports[-2].warnings()[-1]
     )
 

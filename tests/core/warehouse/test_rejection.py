@@ -118,7 +118,7 @@ def test_a_file_that_is_gone_is_to_be_exported_again_whether_or_not_lines_may_be
     schema.pond.remove(written.parts[0].key)
     for reject in ([], [HOUR]):
         said = schema.load(HOUR, reject=reject).failures[HOUR]
-        assert said.endswith(f"python -m flows.gap_fill --start {HOUR} --end {HOUR} --verify")
+        assert f"python -m flows.gap_fill --start {HOUR} --end {HOUR} --verify (or --give-up" in said
     assert (schema.uuids(), kept(schema)) == ([], [])
 
 
@@ -335,7 +335,7 @@ def test_a_line_more_than_the_lake_counts_is_refused_although_lines_may_be_bad(
 ) -> None:
     believed = spoiled(schema, tmp_path)
     schema.pond.put(believed.parts[0].key, events_of(HOUR, 0, 3))
-    assert schema.load(HOUR, reject=[HOUR]).failures[HOUR].endswith("--verify")
+    assert "--verify" in schema.load(HOUR, reject=[HOUR]).failures[HOUR]
     assert (schema.uuids(), kept(schema)) == ([], [])
 
 
