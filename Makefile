@@ -11,6 +11,9 @@ unexport PYTHONHOME
 export PYTHON
 
 python := .venv/bin/python
+# Tests that wait for servers and processes run side by side; `make test WORKERS=4` on a larger machine.
+WORKERS ?= 2
+
 packages := flows tasks blocks core infra emulators tests scripts
 
 help: ## Show this list
@@ -46,7 +49,7 @@ test-fast: install ## The tests that take milliseconds
 	$(python) -m pytest -m "not slow and not live" --cov=core --cov-report= --cov-fail-under=0
 
 test-slow: install ## The tests that start servers, flows or other processes
-	$(python) -m pytest -m "slow and not live" --cov=core --cov-append --cov-report= --cov-fail-under=0
+	$(python) -m pytest -n $(WORKERS) --dist worksteal -m "slow and not live" --cov=core --cov-append --cov-report= --cov-fail-under=0
 
 coverage: install
 	$(python) -m coverage report

@@ -60,15 +60,15 @@ def test_rows_that_differ_are_found_by_the_next_run_that_loads_and_are_loaded_ag
 
 def test_a_run_that_was_killed_is_completed_by_the_next(stage: Rehearsal) -> None:
     """Windows land oldest first: what a kill left open is still in the range of the run that follows."""
-    stage.register(tuning={"window_hours": 6})
+    stage.register(tuning={"window_hours": 2})
     stage.amplitude.faults.add(Fault("status", status=403, skip=2, times=None))
     with pytest.raises(ExportRefused):  # ends as early as a kill does, after two of twelve windows
-        ingest(stage.name, start=hours_ago(3 * 24 - 1))
+        ingest(stage.name, start=hours_ago(23))
     stage.amplitude.faults.clear()
 
     ingest(stage.name)
 
-    first = hours_ago(3 * 24 - 1)
+    first = hours_ago(23)
     assert [row for row in stage.rows() if row[1] >= first] == stage.truth(first, hours_ago(0))
 
 
@@ -114,12 +114,12 @@ def test_an_hour_removed_from_the_manifests_is_fetched_again_and_stays_single(st
     assert held == stage.truth(first, last)
 
 
-def test_without_dates_a_run_goes_a_week_back_on_an_empty_lake_and_then_only_forward(
+def test_without_dates_a_run_goes_initial_days_back_on_an_empty_lake_and_then_only_forward(
     stage: Rehearsal,
 ) -> None:
+    stage.register(tuning={"initial_days": 1, "lookback_hours": 12})
     ingest(stage.name)
-    week = stage.truth(hours_ago(7 * 24 - 1), hours_ago(0))
-    assert stage.rows() == week
+    assert stage.rows() == stage.truth(hours_ago(23), hours_ago(0))
     stage.amplitude.requests.clear()
 
     ingest(stage.name)
