@@ -33,7 +33,7 @@ class Estimate:
     """What a plan would cost.
 
     Attributes:
-        requests: To the Export API, if no window has to be halved.
+        requests: To the Export API, at least: if no window is halved, and no hour without data asked twice.
         json_bytes: Gunzipped, by the hours committed so far; None if there is none with events.
         seconds: By the pace of the runs so far; None if they cannot tell.
     """

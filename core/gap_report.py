@@ -45,7 +45,11 @@ class GapReport(LakeReport):
 
     def problems(self) -> dict[ExportHour, str]:
         """As of every run; and hours that have shrunk, or whose objects could not be brought back."""
-        damaged = {hour: how for hour, how in self.plan.damaged.items() if hour not in self.restored}
+        damaged = {
+            hour: f"{how}, and could not be brought back"
+            for hour, how in self.plan.damaged.items()
+            if hour not in self.restored
+        }
         kinds = (damaged, LakeReport.problems(self), self._shrunk)
         hours = sorted({hour for kind in kinds for hour in kind})
         return {hour: "; ".join(kind[hour] for kind in kinds if hour in kind) for hour in hours}

@@ -91,12 +91,12 @@ def survey_gaps(lake: Lake, now: datetime, wishes: GapWishes, *, rules: PlanRule
     starts = [hour for hour, verdict in verdicts.items() if verdict.is_committed]
     since = min([*starts, *([known] if known else [])], default=None)
     wanted = gap_window(now, first=wishes.first, last=wishes.last, since=since)
-    if not (wishes.dry_run or wishes.only_named) and (known is None or wanted.first < known):
-        lake.want_from(wanted.first)
     for hour in wishes.reject:
         if hour in verdicts and verdicts[hour].given_up:
             msg = f"{hour} was given up, so nothing of it is loaded: add --retry {hour}."
             raise InvalidInput(msg)
+    if not (wishes.dry_run or wishes.only_named) and (known is None or wanted.first < known):
+        lake.want_from(wanted.first)
     accepted: dict[ExportHour, str] = {}
     if wishes.accept_smaller:
         accepted = _accept(lake, [verdicts[hour] for hour in wanted if hour in verdicts])
@@ -112,6 +112,7 @@ def survey_gaps(lake: Lake, now: datetime, wishes: GapWishes, *, rules: PlanRule
         settle=wishes.settle,
         damaged=_damaged(lake, verdicts, to_verify),
         to_verify=tuple(to_verify),
+        asked=wishes.retry,
     )
     cost = estimate(lake, plan, verdicts) if wishes.dry_run else None
     return GapSurvey(plan, lake.identity(), cost, accepted)
@@ -136,7 +137,8 @@ def review(lake: Lake, wanted: ExportWindow) -> Review:
 def _accept(lake: Lake, verdicts: Iterable[HourVerdict]) -> dict[ExportHour, str]:
     """Accept what has shrunk so far; what a later export brings, nobody has seen yet.
 
-    An hour whose smaller manifest is damaged stays as it is, and is named by :func:`review`.
+    An hour whose smaller manifest is damaged stays as it is, and is named by :func:`review`: it waits for
+    another export.
     """
     accepted: dict[ExportHour, str] = {}
     for verdict in verdicts:

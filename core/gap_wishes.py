@@ -24,7 +24,7 @@ class GapWishes:
         accept_smaller: Whether an hour that holds fewer events than before is taken as it is now.
         dry_run: Whether nothing is written anywhere.
         give_up: Hours that are not asked for any more, for ``reason``.
-        retry: Hours that are asked for again although they were given up.
+        retry: Hours that are exported again, whether they were given up or not.
         reject: Hours of which Snowflake may refuse lines.
         only_named: Whether the range is that of the named hours, for none was given.
     """
@@ -54,6 +54,9 @@ class GapWishes:
         if self.dry_run and (self.named or self.accept_smaller):
             orders = "--give-up, --retry, --reject-bad-lines and --accept-smaller"
             msg = f"A dry run writes nothing: leave out --dry-run, or {orders}."
+            raise InvalidInput(msg)
+        if self.accept_smaller and (self.first is None or self.last is None):
+            msg = "--accept-smaller needs --start and --end: it accepts every hour of them that has shrunk."
             raise InvalidInput(msg)
         for hour in self.named:
             if (self.first and hour < self.first) or (self.last and hour > self.last):
@@ -88,7 +91,7 @@ class GapWishes:
         up, again, refusing = (tuple(map(ExportHour.parse, hours)) for hours in (give_up, retry, reject))
         first, last = (ExportHour.parse(hour) if hour else None for hour in (start, end))
         named = [*up, *again, *refusing]
-        for hour in named:
+        for hour in (*named, first, last):
             check_range(now, hour, None)
         only_named = bool(named) and first is None and last is None
         if only_named:

@@ -6,7 +6,7 @@ were asked again, and hours whose objects are missing or differ. Time comes in a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -27,6 +27,7 @@ class Why(StrEnum):
     MISSING = "missing"
     UNSETTLED = "to be settled"
     SHRUNK = "that held fewer events when asked again"
+    ASKED = "asked for again"
     DAMAGED = "with objects missing or different"
 
 
@@ -66,7 +67,7 @@ class GapPlan:
             for why in Why
             if (hours := self.hours_for(why))
         ]
-        return lines or ["nothing: every hour is in the lake, and none is due to be asked for again"]
+        return lines or ["nothing: no hour is missing, and none is due to be asked for again"]
 
 
 def gap_window(
@@ -110,6 +111,7 @@ def plan_gaps(  # what a decision on an hour depends on
     settle: bool,
     damaged: Mapping[ExportHour, str],
     to_verify: tuple[ExportHour, ...] = (),
+    asked: Collection[ExportHour] = (),
 ) -> GapPlan:
     """Plan the export of every hour of a range that needs one.
 
@@ -117,12 +119,15 @@ def plan_gaps(  # what a decision on an hour depends on
         verdicts: Of at least the wanted hours that have manifests.
         settle: Whether hours that have rested long enough are exported once more.
         damaged: Hours whose objects were found to differ from their manifest, and how.
+        asked: Hours that the caller wants to be exported again, whatever the lake holds.
     """
     why: dict[ExportHour, Why] = {}
     resting: list[ExportHour] = []
     for hour in wanted:
         verdict = verdicts.get(hour)
         reason = Why.DAMAGED if hour in damaged else _reason(now, verdict, rules, settle=settle)
+        if reason is None and hour in asked:
+            reason = Why.ASKED
         if reason is not None:
             why[hour] = reason
         elif verdict and not verdict.is_settled(rules.settle) and now < settled_from(hour, rules.settle):

@@ -28,6 +28,9 @@ MAX_WINDOW_HOURS = 365 * 24
 #: Before this day Amplitude's archives hold one file a day, which no hour can be told from.
 FIRST_HOURLY_DAY = date(2014, 11, 12)
 
+#: What lies in a shorter gap is read too: a page of a listing costs less than a round trip.
+_LONGEST_GAP = timedelta(days=30)
+
 _SPELLING = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})T(\d{2})(?::00(?::00(?:\.0+)?)?(?:Z|\+00:00))?", re.ASCII)
 
 
@@ -184,5 +187,22 @@ def windows_of(hours: Iterable[ExportHour], *, window_hours: int) -> Iterator[Ex
                 continue
             yield ExportWindow(first, last)
         first = last = hour
+    if first is not None and last is not None:
+        yield ExportWindow(first, last)
+
+
+def stretches(hours: Iterable[ExportHour]) -> Iterator[ExportWindow]:
+    """First to last hour of each stretch that one question is asked for, oldest first.
+
+    Guarantees: every hour lies in one stretch, and neighbours in it are at most 30 days apart: two hours of
+    different years are not a reason to read what lies between them.
+    """
+    first: ExportHour | None = None
+    last: ExportHour | None = None
+    for hour in sorted(set(hours)):
+        if first is not None and last is not None and hour.start - last.start > _LONGEST_GAP:
+            yield ExportWindow(first, last)
+            first = None
+        first, last = first or hour, hour
     if first is not None and last is not None:
         yield ExportWindow(first, last)

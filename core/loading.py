@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from core.errors import HourUnusable
-from core.hours import ExportHour, ExportWindow
+from core.hours import ExportHour, ExportWindow, stretches
 from core.lake.layout import ManifestName
 from core.lake.manifest import Manifest
 from core.lake.store import Lake
 from core.lake.verdict import HourVerdict, verdicts_of
-from core.warehouse.contents import HourToLoad, LedgerEntry, PartToLoad, stretches
+from core.warehouse.contents import HourToLoad, LedgerEntry, PartToLoad
 from core.warehouse.loader import LoadReceipt, Reconciliation, Warehouse
 
 _READS_AT_ONCE = 16
@@ -134,15 +134,6 @@ class HourReader:
         return found
 
 
-def current_hours(lake: Lake, hours: Collection[ExportHour]) -> dict[ExportHour, HourToLoad]:
-    """What the given hours consist of now; those without content, or that cannot be read, are absent.
-
-    Raises:
-        LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
-    """
-    return read_hours(lake, hours)[0]
-
-
 def read_hours(
     lake: Lake, hours: Collection[ExportHour]
 ) -> tuple[dict[ExportHour, HourToLoad], dict[ExportHour, str]]:
@@ -154,7 +145,7 @@ def read_hours(
         LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
     """
     verdicts = verdicts_of(
-        name for first, last in stretches(hours) for name in lake.manifest_names(first, last)
+        name for stretch in stretches(hours) for name in lake.manifest_names(stretch.first, stretch.last)
     )
     names = [
         verdict.content

@@ -59,6 +59,7 @@ class Plan:
         left: Missing as well, beyond what one run takes, oldest first.
         windows: Oldest first: if the run is killed, the next one goes on from where it ended.
         behind: Missing as well, from before ``wanted``: what earlier runs did not bring.
+        given_up: Of the wanted hours; somebody said not to ask for them.
     """
 
     now: datetime
@@ -67,6 +68,7 @@ class Plan:
     left: tuple[ExportHour, ...]
     windows: tuple[ExportWindow, ...]
     behind: tuple[ExportHour, ...] = ()
+    given_up: tuple[ExportHour, ...] = ()
 
 
 def check_range(now: datetime, first: ExportHour | None, last: ExportHour | None) -> None:
@@ -145,7 +147,8 @@ def plan_missing(
     cut = max(0, len(missing) - rules.max_hours_per_run)
     windows = tuple(windows_of(missing[cut:], window_hours=rules.window_hours))
     behind = missing_in(hours_between(wanted_since, wanted.first - 1)) if wanted_since else ()
-    return Plan(now, wanted, missing[cut:], missing[:cut], windows, behind)
+    given_up = tuple(hour for hour in wanted if hour in verdicts and verdicts[hour].given_up)
+    return Plan(now, wanted, missing[cut:], missing[:cut], windows, behind, given_up)
 
 
 def believe_no_data(hour: ExportHour, exported_at: datetime, *, rules: PlanRules) -> bool:

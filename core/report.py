@@ -23,7 +23,7 @@ class LakeReport:
         explicit: Whether the caller named the range, so that hours left out are a failure.
         load: None without a warehouse.
         reconciliation: None without a warehouse, or if nothing was counted.
-        stopped_by: What ended loading early.
+        stopped_by: What ended the run after the transfer.
     """
 
     wanted: ExportWindow
@@ -118,8 +118,10 @@ class IngestReport(LakeReport):
         return dict(sorted(found.items()))
 
     def warnings(self) -> list[str]:
-        """As of every run; and the hours that later runs may not come back to."""
+        """As of every run; and the hours that are given up, or left to gap-fill."""
         found = LakeReport.warnings(self)
+        if self.plan.given_up:
+            found.append(f"given up, and not asked for: {listed(self.plan.given_up)}")
         if self.plan.left:
             first, last = self.plan.left[0], self.plan.left[-1]
             found.append(

@@ -1,6 +1,6 @@
 """``python -m flows.…``: arguments in, a summary out, and an exit code.
 
-0: the run is green. 1: it is not, or something failed. 2: it was asked for what cannot be.
+0: the run is green. 1: it is not, or something failed. 2: it was asked for what cannot be. 130: interrupted.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def run_gap_fill(
     named = partial(hours.add_argument, action="append", type=_hour, metavar="HOUR", default=[])
     named("--give-up", help="do not ask for this hour any more; needs --reason")
     hours.add_argument("--reason", default="", metavar="TEXT", help="why, for whoever finds it later")
-    named("--retry", help="ask again for an hour that was given up")
+    named("--retry", help="export this hour again, whether it was given up or not")
     named(
         "--reject-bad-lines",
         help="load an hour without the lines that Snowflake refuses; they are kept in events_rejected",

@@ -45,11 +45,11 @@ def gap_fill(  # noqa: PLR0913, PLR0917  # parameters of a deployment have names
         end: Last hour, included; left out: the newest complete one.
         settle: Export hours once more that have rested for settle_hours.
         verify: Compare objects and rows of the whole range, not of the last verify_days only.
-        accept_smaller: Take hours that hold fewer events than before as they are now.
+        accept_smaller: Take hours that hold fewer events than before as they are now; needs start and end.
         dry_run: Say what would be done, and what it would cost; write nothing.
         give_up: Hours not to ask for any more; needs a reason.
         reason: Why they are given up.
-        retry: Hours to ask for again although they were given up.
+        retry: Hours to export again, whether they were given up or not.
         reject_bad_lines: Hours of which Snowflake may refuse lines; these are kept in events_rejected.
     """
     now = utc_now()

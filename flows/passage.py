@@ -59,11 +59,11 @@ def load(
 ) -> None:
     """Load what the ledger lacks of the run's range, count rows, and load again what differs.
 
+    Does nothing without a warehouse, or if the lake could not be had.
+
     Args:
         reject: Hours of which Snowflake may refuse lines.
         anew: Hours that are loaded whatever the ledger says, for their objects were not what they should be.
-
-    Does nothing without a warehouse, or if the lake could not be had.
     """
     if block.warehouse is None or isinstance(report.transfer.stopped_by, LakeError):
         return

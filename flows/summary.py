@@ -36,7 +36,7 @@ def summary_of(report: Report) -> RenderableType:
 def ingest_summary(report: IngestReport) -> RenderableType:
     """What an ingest did, step by step, and whether the figures agree from source to table."""
     plan = report.plan
-    missing = "nothing: every hour is in the lake"
+    missing = "nothing: no hour is missing"
     if plan.missing:
         hours, windows = counted(len(plan.missing), "hour"), counted(len(plan.windows), "window")
         missing = f"{hours} in {windows}: {listed(plan.missing)}"
@@ -126,7 +126,7 @@ def _held(report: LakeReport) -> str:
     named = report.unpublished
     match report:
         case IngestReport(plan=plan):
-            named = [*named, *plan.left]
+            named = [*named, *plan.left, *plan.given_up]
         case GapReport(review=Review(given_up=given_up)):
             named = [*named, *given_up]
     if named:

@@ -25,10 +25,12 @@ from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retryin
 def plan_gaps(pipeline: AmplitudePipeline, now: datetime, wishes: GapWishes) -> GapSurvey:
     """List what the lake holds, look at the objects of the last days, and cut what is to export into windows.
 
-    Safe to repeat: it only writes down from where on hours are wanted, and not even that in a dry run.
+    Safe to repeat. It writes down from where on hours are wanted and, if told so, accepts what has shrunk; a
+    dry run writes nothing.
 
     Raises:
-        InvalidInput: The range cannot be, or nothing was ever asked for. Permanent.
+        InvalidInput: The range cannot be, nothing was ever asked for, or lines are to be rejected of an
+            hour that is given up. Permanent.
         LakeUnavailable: S3 did not answer or was busy. Transient.
         LakeRefused, LakeConflict: Credentials, bucket, or something foreign in the lake. Permanent.
     """

@@ -52,7 +52,8 @@ class ExportedWindow:
     Attributes:
         archives: The files on disk that ``hours`` refer to.
         skipped: Members of the closed list that were passed over.
-        largest_window_hours: Larger windows than this did not work; None if the first one did.
+        largest_window_hours: Larger windows than this did not work; None if none was too large, or a single
+            hour was to blame.
     """
 
     window: ExportWindow

@@ -77,7 +77,8 @@ def accept_smaller(lake: Lake, verdict: HourVerdict) -> Manifest | None:
 def _marked(lake: Lake, hour: ExportHour, status: Status, *, reason: str, now: datetime) -> Manifest:
     held = lake.identity()
     if held is None:
-        msg = f"{hour} cannot be marked: no archive has yet said whose lake {lake.url} is."
+        whose = f"no archive has yet said whose lake {lake.url} is"
+        msg = f"{hour} cannot be marked: {whose}. Run python -m flows.ingest first."
         raise LakeConflict(msg)
     mark = Manifest(
         hour=hour,

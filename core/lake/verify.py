@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 from core.errors import HourUnusable
-from core.hours import ExportHour, ExportWindow
+from core.hours import ExportHour, stretches
 from core.lake.layout import ManifestName
 from core.lake.manifest import Manifest, Part
 from core.lake.store import Lake
 
 _REQUESTS_AT_ONCE = 16
-
-#: What lies in a shorter gap is listed too: a page of the listing costs less than a round trip.
-_LONGEST_GAP = timedelta(days=30)
 
 
 def damaged_hours(lake: Lake, names: Collection[ManifestName]) -> dict[ExportHour, str]:
@@ -40,7 +36,7 @@ def damaged_hours(lake: Lake, names: Collection[ManifestName]) -> dict[ExportHou
         read = list(zip(ordered, requests.map(lambda name: _read(lake, name), ordered), strict=True))
         manifests = [found for _, found in read if isinstance(found, Manifest)]
         sizes: dict[str, int] = {}
-        for span in _spans(manifest.hour for manifest in manifests if manifest.parts):
+        for span in stretches(manifest.hour for manifest in manifests if manifest.parts):
             sizes |= lake.stored_parts(span.first, span.last)
         parts = {part.key: part for manifest in manifests for part in manifest.parts}.values()
         wrong = dict(requests.map(lambda part: (part.key, _wrong_with(lake, part, sizes)), parts))
@@ -62,19 +58,6 @@ def _read(lake: Lake, name: ManifestName) -> Manifest | str:
         return lake.read_manifest(name)
     except HourUnusable as error:
         return str(error)
-
-
-def _spans(hours: Iterable[ExportHour]) -> Iterator[ExportWindow]:
-    """Cover the hours, given oldest first, with as few stretches as have no long gap."""
-    first: ExportHour | None = None
-    last: ExportHour | None = None
-    for hour in hours:
-        if first is not None and last is not None and hour.start - last.start > _LONGEST_GAP:
-            yield ExportWindow(first, last)
-            first = None
-        first, last = first or hour, hour
-    if first is not None and last is not None:
-        yield ExportWindow(first, last)
 
 
 def _wrong_with(lake: Lake, part: Part, sizes: dict[str, int]) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from core.hours import ExportHour
 
 MAX_FILES_PER_COPY = 1000
 MAX_HOURS_PER_TRANSACTION = 168
-LONGEST_GAP = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +118,6 @@ class TableHour:
 def timestamp(hour: ExportHour) -> str:
     """An hour as the statements take it."""
     return f"{hour.start:%Y-%m-%d %H:%M:%S}"
-
-
-def stretches(hours: Iterable[ExportHour]) -> Iterator[tuple[ExportHour, ExportHour]]:
-    """First and last hour of each stretch that one question is asked for, oldest first.
-
-    Guarantees: every hour lies in one stretch, and neighbours in it are at most 30 days apart: two hours
-    of different years are not a reason to read what lies between them.
-    """
-    first: ExportHour | None = None
-    last: ExportHour | None = None
-    for hour in sorted(set(hours)):
-        if first is not None and last is not None and hour.start - last.start > LONGEST_GAP:
-            yield first, last
-            first = None
-        first, last = first or hour, hour
-    if first is not None and last is not None:
-        yield first, last
 
 
 def member_of(file: str) -> str:

@@ -29,8 +29,8 @@ class SchemaLock:
         """
         rows = session.run(statements.READ_LOCK, attempt=attempt).rows
         if len(rows) != 1:
-            remedy = "not provisioned. Empty it, then INSERT INTO load_lock VALUES (0, NULL, NULL)"
-            msg = f"Could not {attempt}: load_lock has {len(rows)} rows instead of one: {remedy}."
+            remedy = "DELETE FROM load_lock, then INSERT INTO load_lock VALUES (0, NULL, NULL)"
+            msg = f"Could not {attempt}: load_lock has {len(rows)} rows instead of one. {remedy}."
             raise WarehouseRefused(msg)
         (row,) = rows
         app_id = None if row["app_id"] is None else int(row["app_id"])

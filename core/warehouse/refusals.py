@@ -42,4 +42,6 @@ def with_remedy(error: LoadRefused, hour: ExportHour, *, tolerant: bool) -> str:
     if isinstance(error, FileDiffers):
         span = f"--start {hour} --end {hour}"
         return f"{error} To export it again: python -m flows.gap_fill {span} --verify (or {give_up})"
-    return f"{error} To do without it: python -m flows.gap_fill {give_up}"
+    if isinstance(error, LinesRefused):
+        return f"{error} To do without it: python -m flows.gap_fill {give_up}"
+    return f"{error} Nothing of it was loaded; the next run tries again."

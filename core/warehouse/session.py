@@ -33,6 +33,7 @@ _SHOWN_CHARACTERS = 400
 _LOCKED = {604, 625}  # cancelled while it waited; lock timeout, or too many waiters
 _NOT_THERE = {2003, 2043, 90105, 90106, 90107, 606, 904, 2001, 2140}
 _NO_RIGHT = {3001, 3041}
+_STAGE_REFUSED = {91003}  # the integration's role may not read the lake
 _LOGIN_REFUSED = {*range(390_000, 391_000), *range(251_005, 251_009)}
 _INTERNAL_ERROR = 603
 _CONNECTING, _REFUSED_IN_TEXT = 250_001, re.compile(r"\b390[0-9]{3}\b")  # then the reason is in the text
@@ -160,6 +161,11 @@ def _translated(error: connector_errors.Error, attempt: str, *, reads_files: boo
         return WarehouseRefused(
             f"{said} Check SNOWFLAKE_DATABASE, SNOWFLAKE_SCHEMA and SNOWFLAKE_WAREHOUSE, "
             "and whether the set-up was applied."
+        )
+    if number in _STAGE_REFUSED:
+        return WarehouseRefused(
+            f"{said} Snowflake cannot read the lake: compare the integration's role, its trust and the "
+            "KMS key with python -m infra policies."
         )
     if number in _NO_RIGHT:
         return WarehouseRefused(f"{said} The role lacks a right: apply the set-up's grants.")

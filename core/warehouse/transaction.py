@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.hours import ExportHour
+from core.hours import ExportHour, stretches
 from core.warehouse import statements
 from core.warehouse.contents import (
     HourToLoad,
@@ -19,7 +19,6 @@ from core.warehouse.contents import (
     TableHour,
     is_due,
     read_contents,
-    stretches,
     timestamp,
 )
 from core.warehouse.copying import copy_files
@@ -187,7 +186,7 @@ def count_rows(session: Session, hours: Collection[ExportHour]) -> dict[ExportHo
     One SELECT for each stretch: hours that lie far apart are not a reason to count all between them.
     """
     held: dict[ExportHour, TableHour] = {}
-    for first, last in stretches(hours):
-        span = {"first": timestamp(first), "last": timestamp(last)}
+    for stretch in stretches(hours):
+        span = {"first": timestamp(stretch.first), "last": timestamp(stretch.last)}
         held |= read_contents(session.run(statements.READ_CONTENTS, span, attempt="count the rows").rows)
     return held

@@ -74,8 +74,8 @@ def test_a_gap_fill_is_green_if_every_hour_is_there_given_up_or_named(made: GapR
     ("made", "reason"),
     [
         (report(review=reviewed(shrunk={HOUR: SHRUNK})), SHRUNK),
-        (report(damaged={HOUR: "part 0 is missing"}), "part 0 is missing"),
-        (report(committed(HOUR - 1), damaged={HOUR: "part 0 is missing"}), "part 0 is missing"),
+        (report(damaged={HOUR: "part 0 is missing"}), "part 0 is missing, and could not be brought back"),
+        (report(committed(HOUR - 1), damaged={HOUR: "part 0 is missing"}), "could not be brought back"),
         (report(Transfer(failures={HOUR: "answered 503"})), "answered 503"),
         (report(load=loaded(failures={HOUR: "has a bad line"})), "has a bad line"),
         (report(load=loaded(HOUR), reconciliation=compared({HOUR: "9 rows"})), "9 rows"),
@@ -127,12 +127,12 @@ def test_a_damaged_hour_that_held_fewer_events_when_asked_again_is_not_restored(
         committed(HOUR), damaged={HOUR: "part 0 is missing"}, review=reviewed(shrunk={HOUR: SHRUNK})
     )
     assert made.restored == []
-    assert made.problems() == {HOUR: f"part 0 is missing; {SHRUNK}"}
+    assert made.problems() == {HOUR: f"part 0 is missing, and could not be brought back; {SHRUNK}"}
 
 
 def test_what_is_wrong_with_a_damaged_hour_comes_before_why_it_could_not_be_had() -> None:
     made = report(Transfer(failures={HOUR: "answered 503"}), damaged={HOUR: "part 0 is missing"})
-    assert made.problems() == {HOUR: "part 0 is missing; answered 503"}
+    assert made.problems() == {HOUR: "part 0 is missing, and could not be brought back; answered 503"}
 
 
 # Rows to count

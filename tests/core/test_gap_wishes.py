@@ -42,7 +42,7 @@ def test_wishes_are_handed_on_as_they_are() -> None:
         "20251223T09", "2025-12-23T19", settle=False, verify=True, retry=["2025-12-23T18"]
     ) == GapWishes(EARLIER, HOUR, settle=False, verify=True, retry=(HOUR - 1,))
     assert read(dry_run=True) == GapWishes(dry_run=True)
-    assert read(accept_smaller=True) == GapWishes(accept_smaller=True)
+    assert read("2025-12-23T09", "2025-12-23T19", accept_smaller=True).accept_smaller
 
 
 @pytest.mark.parametrize(("start", "end"), [("2025-12-23T09", None), (None, "2025-12-23T09")])
@@ -103,6 +103,9 @@ def test_an_hour_may_be_asked_for_again_and_lose_its_bad_lines_at_once() -> None
             f"{HOUR} cannot be given up and asked for at once",
         ),
         ({"dry_run": True, "accept_smaller": True}, "A dry run writes nothing"),
+        ({"accept_smaller": True}, "--accept-smaller needs --start and --end"),
+        ({"accept_smaller": True, "start": str(HOUR)}, "--accept-smaller needs --start and --end"),
+        ({"end": str(HOUR + 1)}, "is complete at"),
         ({"dry_run": True, "retry": [str(HOUR)]}, "A dry run writes nothing"),
         ({"dry_run": True, "reject": [str(HOUR)]}, "A dry run writes nothing"),
         ({"dry_run": True, "give_up": [str(HOUR)], "reason": "gone"}, "A dry run writes nothing"),

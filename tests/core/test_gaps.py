@@ -119,6 +119,13 @@ def test_a_damaged_hour_is_exported_whatever_else_is_true_of_it() -> None:
     assert planned(EARLY, damaged="a part is missing", settle=False) is Why.DAMAGED
 
 
+def test_an_hour_that_somebody_asks_for_again_is_exported_whatever_the_lake_holds() -> None:
+    asked = ExportWindow(NEWEST - 100, NEWEST - 99)
+    held = verdicts_of([name(hour.start + timedelta(hours=30), Status.DATA, 1, hour=hour) for hour in asked])
+    plan = plan_gaps(NOW, asked, held, rules=RULES, settle=True, damaged={}, asked=[NEWEST - 99])
+    assert plan.why == {NEWEST - 99: Why.ASKED}
+
+
 # The law
 
 instants = st.integers(0, 400 * 60).map(lambda minutes: NOW - timedelta(minutes=minutes))
@@ -247,4 +254,4 @@ def test_reasons_are_told_in_words() -> None:
         "1 hour to be settled: 2025-12-21T17",
     ]
     done = plan_gaps(NOW, ExportWindow(NEWEST - 50, NEWEST - 50), held, rules=RULES, settle=False, damaged={})
-    assert done.reasons() == ["nothing: every hour is in the lake, and none is due to be asked for again"]
+    assert done.reasons() == ["nothing: no hour is missing, and none is due to be asked for again"]

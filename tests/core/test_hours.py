@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.hours import ExportHour, ExportWindow, hours_between, windows_of
+from core.hours import ExportHour, ExportWindow, hours_between, stretches, windows_of
 
 FIRST = datetime(2014, 11, 12, tzinfo=UTC)
 ONE_HOUR = timedelta(hours=1)
@@ -304,3 +304,30 @@ def test_a_window_that_bridged_a_gap_would_ask_for_what_nobody_wants() -> None:
     naive = ExportWindow(min(wanted), max(wanted))
     assert len(naive) == 6
     assert [len(any_window) for any_window in windows_of(wanted, window_hours=24)] == [1, 1]
+
+
+# Hours that one question is asked for
+
+NOON = ExportHour.parse("2025-12-23T12")
+
+
+def test_hours_are_asked_for_in_stretches_that_no_gap_of_more_than_thirty_days_lies_in() -> None:
+    month = 30 * 24
+    hours = [NOON, NOON + month, NOON + 2 * month + 1, NOON + 2 * month, NOON - month - 1]
+    assert list(stretches(hours)) == [
+        ExportWindow(NOON - month - 1, NOON - month - 1),
+        ExportWindow(NOON, NOON + 2 * month + 1),
+    ]
+    assert list(stretches([NOON, NOON])) == [ExportWindow(NOON, NOON)]
+    assert list(stretches([])) == []
+
+
+@given(st.sets(st.integers(0, 5000), min_size=1))
+def test_every_hour_lies_in_one_stretch_and_stretches_lie_far_apart(places: set[int]) -> None:
+    cut = list(stretches(NOON + place for place in places))
+    for place in places:
+        assert sum(NOON + place in stretch for stretch in cut) == 1
+    ends = {one for stretch in cut for one in (stretch.first, stretch.last)}
+    assert ends <= {NOON + place for place in places}
+    for before, after in pairwise(cut):
+        assert (after.first.start - before.last.start).days >= 30

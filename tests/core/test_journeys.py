@@ -296,11 +296,13 @@ def test_damage_that_cannot_be_mended_fails_the_run_and_names_the_object(travel:
     journey.pond.remove(next(key for key in journey.pond.contents() if key.startswith("events/")))
     journey.amplitude.faults.add(Fault("status", status=404, times=None))
     journey.now += timedelta(hours=1)
-    with pytest.raises(RunFailed, match="is missing; held 20 events and, exported again"):
+    with pytest.raises(RunFailed, match="is missing, and could not be brought back; held 20 events"):
         journey.gap_fill(H0, H2)
     journey.amplitude.faults.clear()
     journey.amplitude.faults.add(Fault("status", status=500, times=None))
-    with pytest.raises(RunFailed, match=r"is missing; .*answered 500.*; held 20 events"):
+    with pytest.raises(
+        RunFailed, match=r"could not be brought back; .*answered 500.*; held 20 events"
+    ):
         journey.gap_fill(H0, H2)
 
 

@@ -17,7 +17,7 @@ from core.lake.layout import Status
 from core.lake.manifest import Manifest
 from core.lake.verdict import HourVerdict, verdicts_of
 from core.loading import (
-    current_hours,
+    HourReader,
     hours_not_in_ledger,
     load_missing,
     reconcile_hours,
@@ -183,11 +183,11 @@ def test_a_lake_that_is_nobody_s_opens_no_warehouse(pond: Pond) -> None:
 def test_the_hours_that_are_asked_for_are_read_and_no_other(pond: Pond, tmp_path: Path) -> None:
     written = [pond.fill(tmp_path, HOUR + later, later + 1) for later in range(4)]
     pond.asked.clear()
-    found = current_hours(pond.lake, [HOUR + 3, HOUR, HOUR + 9])
+    found = HourReader(pond.lake)([HOUR + 3, HOUR, HOUR + 9])
     assert found == {HOUR: to_load(written[0]), HOUR + 3: to_load(written[3])}
     assert dict(pond.asked) == {"ListObjectsV2": 1, "GetObject": 2}
     pond.asked.clear()
-    assert current_hours(pond.lake, []) == {}
+    assert HourReader(pond.lake)([]) == {}
     assert dict(pond.asked) == {}
 
 
@@ -234,13 +234,13 @@ def test_hours_without_content_of_their_own_are_absent(pond: Pond, statuses: lis
         parts = [part()] if status is DATA else []
         exported_at = (HOUR + 3 + turn).start
         pond.lake.put_manifest(manifest(*parts, exported_at=exported_at, status=status))
-    assert current_hours(pond.lake, [HOUR]) == {}
+    assert HourReader(pond.lake)([HOUR]) == {}
 
 
 @pytest.mark.slow
 def test_errors_of_the_lake_come_through(pond: Pond, tmp_path: Path) -> None:
     written = pond.fill(tmp_path, HOUR, 1)
-    look: Any = partial(current_hours, pond.lake, [HOUR])
+    look: Any = partial(HourReader(pond.lake), [HOUR])
     pond.s3.fail("error", method="GET", key="manifests/")
     with pytest.raises(LakeUnavailable):
         look()

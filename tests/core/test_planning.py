@@ -255,6 +255,14 @@ def test_what_a_killed_run_did_not_bring_is_in_the_next_one_s_range() -> None:
         assert set(following.missing) >= set(plan.missing[24 * landed :])
 
 
+def test_hours_that_are_given_up_are_named() -> None:
+    asked = ExportWindow(NEWEST - 2, NEWEST)
+    marks = [name(hour.complete_at, Status.GIVEN_UP, hour=hour) for hour in (NEWEST - 1, NEWEST - 5)]
+    plan = plan_missing(NOW, asked, verdicts_of(marks), rules=RULES)
+    assert plan.given_up == (NEWEST - 1,)
+    assert plan.missing == (NEWEST - 2, NEWEST)
+
+
 def test_an_hour_that_was_given_up_is_not_asked_for_until_a_retry() -> None:
     asked = ExportWindow(NEWEST, NEWEST)
     given_up = name(NEWEST.complete_at, Status.GIVEN_UP, hour=NEWEST)

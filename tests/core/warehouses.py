@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Collection
-from functools import partial
 from typing import Any
 
 import snowflake.connector
 from snowflake.connector import SnowflakeConnection
 
 from core.hours import ExportHour
-from core.loading import current_hours
+from core.loading import HourReader
 from core.warehouse import statements
 from core.warehouse.contents import HourToLoad
 from core.warehouse.loader import LoadReceipt, Reconciliation, Warehouse
@@ -90,7 +89,7 @@ class Schema:
 
     def current(self, *hours: ExportHour) -> dict[ExportHour, HourToLoad]:
         """What the lake says of these hours."""
-        return current_hours(self.pond.lake, hours)
+        return HourReader(self.pond.lake)(hours)
 
     def load(
         self,
@@ -100,13 +99,13 @@ class Schema:
         **changes: Any,
     ) -> LoadReceipt:
         """Load what the lake says of these hours now."""
-        current = partial(current_hours, self.pond.lake)
+        current = HourReader(self.pond.lake)
         due = self.current(*hours).values()
         return self.warehouse(**changes).load(due, current, check_rows=check_rows, reject=reject)
 
     def reconcile(self, *hours: ExportHour) -> Reconciliation:
         """Compare what the lake says of these hours with the table."""
-        return self.warehouse().reconcile(hours, partial(current_hours, self.pond.lake))
+        return self.warehouse().reconcile(hours, HourReader(self.pond.lake))
 
     def said(self, pattern: str = "") -> list[str]:
         """Statements that arrived since :meth:`forget`, in order."""

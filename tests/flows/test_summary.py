@@ -96,7 +96,7 @@ def test_a_run_that_has_nothing_to_do_is_three_lines() -> None:
     made = ingested(plan(), Transfer(), explicit=False, load=timed(LoadReceipt({}, {}, 0)))
     assert lines(made) == [
         "Wanted  2025-12-23T14…T19 (6 hours)",
-        "Missing nothing: every hour is in the lake",
+        "Missing nothing: no hour is missing",
         "Nothing to fetch, nothing to load: lake and ledger agree on these 6 hours.",
     ]
 
@@ -195,7 +195,7 @@ def test_a_gap_fill_that_has_nothing_to_export_still_says_what_it_counted() -> N
     )
     told = lines(made)
     assert len(told) == 3
-    assert told[1].startswith("Export  nothing: every hour is in the lake")
+    assert told[1].startswith("Export  nothing: no hour is missing")
     assert "6 hours, 60 events in the manifests, 60 rows" in told[2]
 
 

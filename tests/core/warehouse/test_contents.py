@@ -25,7 +25,6 @@ from core.warehouse.contents import (
     is_due,
     member_of,
     read_contents,
-    stretches,
     timestamp,
 )
 from tests.core.warehouse.examples import DIGEST, HOUR, OTHER, file, held, in_bucket, to_load
@@ -226,24 +225,6 @@ def test_events_that_were_not_rejected_became_rows() -> None:
 
 
 # What is asked together
-
-
-def test_hours_are_asked_for_in_stretches_that_no_gap_of_more_than_thirty_days_lies_in() -> None:
-    month = 30 * 24
-    hours = [HOUR, HOUR + month, HOUR + 2 * month + 1, HOUR + 2 * month, HOUR - month - 1]
-    assert list(stretches(hours)) == [(HOUR - month - 1,) * 2, (HOUR, HOUR + 2 * month + 1)]
-    assert list(stretches([HOUR, HOUR])) == [(HOUR, HOUR)]
-    assert list(stretches([])) == []
-
-
-@given(st.sets(st.integers(0, 5000), min_size=1))
-def test_every_hour_lies_in_one_stretch_and_stretches_lie_far_apart(places: set[int]) -> None:
-    cut = list(stretches(HOUR + place for place in places))
-    for place in places:
-        assert sum(first <= HOUR + place <= last for first, last in cut) == 1
-    assert {one for pair in cut for one in pair} <= {HOUR + place for place in places}
-    for (_, before), (after, _) in pairwise(cut):
-        assert (after.start - before.start).days >= 30
 
 
 def test_an_hour_is_spelled_as_the_tables_have_it() -> None:

@@ -17,7 +17,7 @@ from snowflake.connector import SnowflakeConnection
 from core.errors import WarehouseError, WarehouseRefused, WarehouseUnavailable, is_transient
 from core.hours import ExportHour
 from core.lake.manifest import Manifest
-from core.loading import current_hours, to_load
+from core.loading import HourReader, to_load
 from core.warehouse.contents import HourToLoad, LedgerEntry
 from core.warehouse.loader import LoadReceipt, Reconciliation
 from emulators.snowflake import Fault
@@ -326,7 +326,7 @@ def test_loaders_at_once_leave_every_event_once(schema: Schema, tmp_path: Path) 
 
 def test_a_loader_that_was_overtaken_does_not_undo_the_newer_one(schema: Schema, tmp_path: Path) -> None:
     schema.pond.fill(tmp_path, HOUR, 3)
-    current = partial(current_hours, schema.pond.lake)
+    current = HourReader(schema.pond.lake)
     believed = list(current([HOUR]).values())
     schema.pond.fill(tmp_path, HOUR, 2, 2, exported_at=LATER)
     schema.load(HOUR)
@@ -336,7 +336,7 @@ def test_a_loader_that_was_overtaken_does_not_undo_the_newer_one(schema: Schema,
 
 def test_what_the_lake_says_under_the_lock_is_loaded(schema: Schema, tmp_path: Path) -> None:
     schema.pond.fill(tmp_path, HOUR, 3)
-    current = partial(current_hours, schema.pond.lake)
+    current = HourReader(schema.pond.lake)
     believed = list(current([HOUR]).values())
     schema.pond.fill(tmp_path, HOUR, 2, 2, exported_at=LATER)
     assert schema.warehouse().load(believed, current).loaded == {HOUR: 4}
@@ -360,7 +360,7 @@ def test_a_lock_that_is_not_to_be_had_is_worth_another_attempt_and_no_reason_to_
     impatient = schema.warehouse()
     impatient._connect = partial(schema.connect, session_parameters={"LOCK_TIMEOUT": 1})
     schema.forget()
-    current = partial(current_hours, schema.pond.lake)
+    current = HourReader(schema.pond.lake)
     with pytest.raises(WarehouseUnavailable, match="Another loader holds the lock") as raised:
         impatient.load(current([HOUR, HOUR + 1, HOUR + 2]).values(), current)
     assert is_transient(raised.value)
@@ -521,7 +521,7 @@ def test_a_difference_that_is_gone_at_the_second_look_is_none(schema: Schema, tm
     def current(hours: Collection[ExportHour]) -> Mapping[ExportHour, HourToLoad]:
         if next(looks) == "after":
             schema.load(HOUR)
-        return current_hours(schema.pond.lake, hours)
+        return HourReader(schema.pond.lake)(hours)
 
     assert schema.warehouse().reconcile([HOUR], current).mismatches == {}
 
@@ -544,7 +544,7 @@ def test_a_session_opened_after_the_load_is_asked(schema: Schema, tmp_path: Path
 
     warehouse = schema.warehouse()
     warehouse._connect = connect
-    warehouse.reconcile([HOUR], partial(current_hours, schema.pond.lake))
+    warehouse.reconcile([HOUR], HourReader(schema.pond.lake))
     assert len(opened) == 2
     assert all(connection.is_closed() for connection in opened)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from core.errors import LoadRefused, WarehouseRefused, WarehouseUnavailable, is_transient
 from core.hours import ExportHour
-from core.loading import current_hours
+from core.loading import HourReader
 from core.warehouse import contents, copying, statements
 from core.warehouse.loader import LoadReceipt, Reconciliation, Warehouse
 from core.warehouse.lock import SchemaLock
@@ -52,7 +51,7 @@ def load_with(
     schema: Schema, connect: Callable[[], Any], *hours: ExportHour, reject: Collection[ExportHour] = ()
 ) -> LoadReceipt:
     warehouse = Warehouse(connect, lake_url=schema.pond.lake.url, app_id=APP, run="test")
-    current = partial(current_hours, schema.pond.lake)
+    current = HourReader(schema.pond.lake)
     return warehouse.load(current(hours).values(), current, reject=reject)
 
 
@@ -88,9 +87,9 @@ def test_the_lake_is_looked_at_under_the_lock_and_before_the_ledger(schema: Sche
 
     def current(hours: Any) -> Any:
         said.extend(first_words(sql) for sql in schema.said())
-        return current_hours(schema.pond.lake, hours)
+        return HourReader(schema.pond.lake)(hours)
 
-    believed = current_hours(schema.pond.lake, [HOUR]).values()
+    believed = HourReader(schema.pond.lake)([HOUR]).values()
     schema.forget()
     schema.warehouse().load(believed, current)
     assert "UPDATE load_lock" in said
@@ -110,9 +109,9 @@ def test_a_transaction_that_was_ended_from_outside_commits_nothing_and_is_begun_
             if session.transaction is not None:
                 ended.append(session.transaction.id)
                 session.rollback()  # as SYSTEM$ABORT_TRANSACTION does
-        return current_hours(schema.pond.lake, hours)
+        return HourReader(schema.pond.lake)(hours)
 
-    believed = list(current_hours(schema.pond.lake, [HOUR]).values())
+    believed = list(HourReader(schema.pond.lake)([HOUR]).values())
     with pytest.raises(WarehouseUnavailable, match="ended from outside") as raised:
         schema.warehouse().load(believed, current)
     assert is_transient(raised.value)
@@ -343,7 +342,7 @@ def test_a_transaction_that_loads_nothing_leaves_no_trace(schema: Schema, tmp_pa
     schema.pond.fill(tmp_path, HOUR, 2)
     schema.load(HOUR)
     loading = LoadTransaction(schema.connect, SchemaLock(schema.pond.lake.url, APP), "test")
-    current = partial(current_hours, schema.pond.lake)
+    current = HourReader(schema.pond.lake)
     with Session(schema.connect) as session:
         batch = list(current([HOUR]).values())
         assert loading.run_in(session, batch, current, check_rows=False) == []
@@ -357,7 +356,7 @@ def test_what_was_done_before_an_error_is_gone_with_its_session(schema: Schema, 
     written = schema.pond.fill(tmp_path, HOUR, 3, exported_at=(HOUR + 30).start)
     schema.pond.remove(written.parts[0].key)
     loading = LoadTransaction(schema.connect, SchemaLock(schema.pond.lake.url, APP), "test")
-    current = partial(current_hours, schema.pond.lake)
+    current = HourReader(schema.pond.lake)
     with Session(schema.connect) as session, pytest.raises(LoadRefused):
         loading.run_in(session, list(current([HOUR]).values()), current, check_rows=False)
     assert (len(schema.uuids()), schema.generations()) == (2, (1, 1))
