@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Protocol
 
 from core.errors import HourUnusable
@@ -33,7 +34,6 @@ def load_missing(
     run: str,
     suspects: Collection[ExportHour] = (),
     reject: Collection[ExportHour] = (),
-    anew: Collection[ExportHour] = (),
 ) -> LoadReceipt:
     """Load every hour of a range whose content is not the ledger's.
 
@@ -46,7 +46,6 @@ def load_missing(
         suspects: Hours to be loaded again if their rows differ, although the ledger agrees.
         reject: Hours that are loaded, if they are due, without the lines that Snowflake cannot read; these
             are kept in ``events_rejected``.
-        anew: Hours to be loaded whatever the ledger says and their rows look like.
 
     Raises:
         WarehouseUnavailable, LakeUnavailable: Transient.
@@ -59,8 +58,8 @@ def load_missing(
     verdicts = verdicts_of(lake.manifest_names(wanted.first, wanted.last))
     ledger = warehouse.ledger()
     reader = HourReader(lake)
-    due = reader({*hours_not_in_ledger(verdicts, ledger), *suspects, *reject, *anew})
-    receipt = warehouse.load(due.values(), reader, check_rows=bool(suspects), reject=reject, anew=anew)
+    due = reader({*hours_not_in_ledger(verdicts, ledger), *suspects, *reject})
+    receipt = warehouse.load(due.values(), reader, check_rows=bool(suspects), reject=reject)
     unusable = {hour: why for hour, why in reader.unusable.items() if hour not in receipt.loaded}
     before = {hour: entry for hour, entry in ledger.items() if entry.run == run and hour in wanted}
     rows = {hour: entry.events - entry.rejected for hour, entry in before.items()}
@@ -97,22 +96,22 @@ def reconcile_hours(
     return replace(found, mismatches=reader.unusable | found.mismatches)
 
 
-def to_load(manifest: Manifest) -> HourToLoad:
+def to_load(manifest: Manifest, restored_at: datetime | None = None) -> HourToLoad:
     """What a manifest asks the warehouse to hold."""
     parts = tuple(PartToLoad(part.key, part.events) for part in manifest.parts)
-    return HourToLoad(manifest.hour, manifest.exported_at, manifest.digest, parts)
+    return HourToLoad(manifest.hour, manifest.exported_at, manifest.digest, parts, restored_at)
 
 
 def hours_not_in_ledger(
     verdicts: Mapping[ExportHour, HourVerdict], ledger: Mapping[ExportHour, LedgerEntry]
 ) -> list[ExportHour]:
-    """Hours whose content is another than the ledger's, oldest first; given-up hours are left as they are."""
+    """Hours whose content the table does not have, oldest first; given-up hours are left as they are."""
     return sorted(
         hour
         for hour, verdict in verdicts.items()
         if verdict.content is not None
         and not verdict.given_up
-        and (hour not in ledger or ledger[hour].digest != verdict.content.digest)
+        and (hour not in ledger or not ledger[hour].holds(verdict.content.digest, verdict.restored_at))
     )
 
 
@@ -159,7 +158,7 @@ def read_hours(
 
     def read(name: ManifestName) -> None:
         try:
-            found[name.hour] = to_load(lake.read_manifest(name))
+            found[name.hour] = to_load(lake.read_manifest(name), verdicts[name.hour].restored_at)
         except HourUnusable as error:
             remedy = f"python -m flows.gap_fill --start {name.hour} --end {name.hour} --verify"
             unusable[name.hour] = f"{error} To export it again: {remedy}"

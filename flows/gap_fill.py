@@ -91,7 +91,7 @@ def gap_fill(  # noqa: PLR0913, PLR0917  # parameters of a deployment have names
         look = patiently(review_lake, block.retry_seconds)
         report.review, report.stopped_by = outcome(look(plan.wanted, block, return_state=True))
     if report.review:
-        load(report, block, progress, reject=wishes.reject, anew=report.restored)
+        load(report, block, progress, reject=wishes.reject)
     conclude(report, progress)
 
 

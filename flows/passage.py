@@ -55,7 +55,6 @@ def load(
     progress: Progress,
     *,
     reject: Collection[ExportHour] = (),
-    anew: Collection[ExportHour] = (),
 ) -> None:
     """Load what the ledger lacks of the run's range, count rows, and load again what differs.
 
@@ -63,7 +62,6 @@ def load(
 
     Args:
         reject: Hours of which Snowflake may refuse lines.
-        anew: Hours that are loaded whatever the ledger says, for their objects were not what they should be.
     """
     if block.warehouse is None or isinstance(report.transfer.stopped_by, LakeError):
         return
@@ -74,7 +72,7 @@ def load(
     land(
         report,
         load=lambda suspects: outcome(
-            loading(report.wanted, block, run, suspects, reject, () if suspects else anew, return_state=True)
+            loading(report.wanted, block, run, suspects, reject, return_state=True)
         ),
         count=lambda hours: outcome(counting(hours, block, run, return_state=True)),
     )

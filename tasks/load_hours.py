@@ -31,7 +31,6 @@ def load_hours(
     run: str,
     suspects: Collection[ExportHour] = (),
     reject: Collection[ExportHour] = (),
-    anew: Collection[ExportHour] = (),
 ) -> Timed[LoadReceipt]:
     """Bring the table to what the lake says of a range; hours under suspicion too, if their rows differ.
 
@@ -39,7 +38,6 @@ def load_hours(
 
     Args:
         reject: Hours of which Snowflake may refuse lines; they are kept in ``events_rejected``.
-        anew: Hours that are loaded whatever the ledger says.
 
     Raises:
         WarehouseUnavailable, LakeUnavailable: Busy, or another loader holds the lock. Transient.
@@ -53,7 +51,6 @@ def load_hours(
         run=run,
         suspects=suspects,
         reject=reject,
-        anew=anew,
     )
     timed = stopwatch.stop(receipt)
     events, hours = sum(receipt.loaded.values()), len(receipt.loaded)

@@ -97,7 +97,7 @@ def commit_hour(  # noqa: PLR0913  # an hour is made of this many facts
         api_host=identity.api_host,
         exported_at=whole_milliseconds(exported_at),
         window=window,
-        status=Status.DATA if stored else Status.EMPTY,
+        status=(Status.RESTORED if restore else Status.DATA) if stored else Status.EMPTY,
         parts=stored,
     )
     lake.put_manifest(manifest)

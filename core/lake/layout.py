@@ -45,6 +45,7 @@ class Status(StrEnum):
     DATA = "data"
     EMPTY = "empty"  #: asked for late enough to believe that nothing happened
     ACCEPTED = "accepted"  #: fewer events than before, and somebody said that this is right
+    RESTORED = "restored"  #: exported because its objects were missing or differed: to be loaded again
     GIVEN_UP = "givenup"  #: no content: the hour is not asked for any more
     RETRY = "retry"  #: no content: ends every give-up
 

@@ -27,12 +27,15 @@ class HourVerdict:
         shrunk: Later exports that hold fewer events and were not accepted, oldest first.
         give_up: The newest word of somebody who said not to ask for the hour any more; None if nobody
             said so, or if it has ended since.
+        restored_at: When the hour was last exported because its objects were damaged: rows that were loaded
+            before are not to be believed. None if it never was.
     """
 
     hour: ExportHour
     content: ManifestName | None
     shrunk: tuple[ManifestName, ...] = ()
     give_up: ManifestName | None = None
+    restored_at: datetime | None = None
 
     @property
     def given_up(self) -> bool:
@@ -64,6 +67,7 @@ def verdict_of(hour: ExportHour, names: Iterable[ManifestName]) -> HourVerdict:
     content: ManifestName | None = None
     shrunk: list[ManifestName] = []
     give_up: ManifestName | None = None
+    restored_at: datetime | None = None
     given_up_without_content = False
     for name in sorted(names):
         if name.status is Status.GIVEN_UP:
@@ -75,9 +79,11 @@ def verdict_of(hour: ExportHour, names: Iterable[ManifestName]) -> HourVerdict:
         else:
             content = name
             shrunk.clear()
+            if name.status is Status.RESTORED:
+                restored_at = name.exported_at
             if given_up_without_content:
                 give_up = None
-    return HourVerdict(hour, content, tuple(shrunk), give_up)
+    return HourVerdict(hour, content, tuple(shrunk), give_up, restored_at)
 
 
 def verdicts_of(names: Iterable[ManifestName]) -> dict[ExportHour, HourVerdict]:

@@ -33,12 +33,17 @@ class PartToLoad:
 
 @dataclass(frozen=True, slots=True)
 class HourToLoad:
-    """What an hour consists of, according to the lake."""
+    """What an hour consists of, according to the lake.
+
+    Attributes:
+        restored_at: What was loaded from an earlier export may have come from damaged objects.
+    """
 
     hour: ExportHour
     exported_at: datetime
     digest: str
     parts: tuple[PartToLoad, ...]
+    restored_at: datetime | None = None
 
     @property
     def events(self) -> int:
@@ -76,12 +81,20 @@ class LedgerEntry:
         events: By the manifest.
         rejected: How many of them are no rows, for they were refused.
         run: Who loaded it, if that was asked for.
+        exported_at: Of the export that was loaded, if that was asked for.
     """
 
     digest: str
     events: int
     rejected: int
     run: str = ""
+    exported_at: datetime | None = None
+
+    def holds(self, digest: str, restored_at: datetime | None) -> bool:
+        """Whether the table has this content, loaded from sound objects."""
+        if self.digest != digest:
+            return False
+        return restored_at is None or self.exported_at is None or self.exported_at >= restored_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +182,7 @@ def difference(wanted: HourToLoad, held: TableHour | None) -> str | None:
 
 def is_due(wanted: HourToLoad, held: TableHour | None, *, check_rows: bool) -> bool:
     """Whether an hour must be loaded: the ledger names another digest, or its rows differ."""
-    if held is None or held.ledger is None or held.ledger.digest != wanted.digest:
+    if held is None or held.ledger is None or not held.ledger.holds(wanted.digest, wanted.restored_at):
         return True
     return check_rows and difference(wanted, held) is not None
 

@@ -93,7 +93,6 @@ class Warehouse:
         *,
         check_rows: bool = False,
         reject: Collection[ExportHour] = (),
-        anew: Collection[ExportHour] = (),
     ) -> LoadReceipt:
         """Bring the table to what the lake says of these hours.
 
@@ -108,7 +107,6 @@ class Warehouse:
             current: Lists the lake again; called under the lock.
             check_rows: Whether an hour whose rows differ is due as well, although its digest agrees.
             reject: Hours that are loaded, if they are due, without the lines that are no JSON.
-            anew: Hours that are due whatever the warehouse holds of them.
 
         Raises:
             WarehouseUnavailable: Snowflake did not answer, or the lock was not to be had. Transient.
@@ -120,7 +118,7 @@ class Warehouse:
         while pending:
             batch = pending.popleft()
             try:
-                loaded += self._load_batch(batch, current, check_rows=check_rows, reject=reject, anew=anew)
+                loaded += self._load_batch(batch, current, check_rows=check_rows, reject=reject)
             except LoadRefused as error:
                 if len(batch) == 1:
                     hour = batch[0].hour
@@ -178,14 +176,13 @@ class Warehouse:
         *,
         check_rows: bool,
         reject: Collection[ExportHour],
-        anew: Collection[ExportHour],
     ) -> list[LoadedHour]:
         """One batch in one transaction, begun again as often as its session proves stale."""
         for _ in range(_BEGINNINGS):
             with Session(self._connect) as session:
                 try:
                     loaded = self._transaction.run_in(
-                        session, batch, current, check_rows=check_rows, reject=reject, anew=anew
+                        session, batch, current, check_rows=check_rows, reject=reject
                     )
                 except BaseException:
                     with contextlib.suppress(

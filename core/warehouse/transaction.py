@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 
 from core.hours import ExportHour, stretches
 from core.warehouse import statements
@@ -52,14 +53,12 @@ class LoadTransaction:
         *,
         check_rows: bool,
         reject: Collection[ExportHour] = (),
-        anew: Collection[ExportHour] = (),
     ) -> list[LoadedHour] | None:
         """Load what still differs. Whatever ends it early leaves nothing visible once the session is closed.
 
         Args:
             check_rows: Whether rows that differ make an hour due, too.
             reject: Hours to be loaded without the lines that are no JSON; such an hour has COPYs of its own.
-            anew: Hours that are due whatever the warehouse holds of them.
 
         Returns:
             What was loaded; None if it must begin again in a new session.
@@ -77,13 +76,14 @@ class LoadTransaction:
         if not self._is_up_to_date(session, generation):
             return None
         wanted = current(hours)
-        ledger = {hour: TableHour(ledger=entry) for hour, entry in read_ledger(session).items()}
-        held = count_rows(session, wanted) if check_rows else ledger
+        ledger = read_ledger(session)
+        held = count_rows(session, wanted) if check_rows else {hour: TableHour() for hour in ledger}
+        for hour in held:
+            held[hour].ledger = ledger.get(hour)
         due = [
             wanted[hour]
             for hour in hours
-            if hour in wanted
-            and (hour in anew or is_due(wanted[hour], held.get(hour), check_rows=check_rows))
+            if hour in wanted and is_due(wanted[hour], held.get(hour), check_rows=check_rows)
         ]
         if not due:
             session.run(statements.ROLLBACK, attempt="leave the lock")
@@ -169,7 +169,11 @@ def read_ledger(session: Session) -> dict[ExportHour, LedgerEntry]:
     rows = session.run(statements.READ_LEDGER, attempt="read the ledger").rows
     return {
         ExportHour.parse(row["export_hour"]): LedgerEntry(
-            str(row["digest"]), int(row["events"]), int(row["rejected"]), str(row["run"])
+            str(row["digest"]),
+            int(row["events"]),
+            int(row["rejected"]),
+            str(row["run"]),
+            row["exported_at"].replace(tzinfo=UTC),
         )
         for row in rows
     }

@@ -112,7 +112,7 @@ class Journey:
             looked, report.stopped_by = settled(lambda: review(lake, plan.wanted))
             report.review = looked.receipt if looked else None
         if report.review:
-            self._load(report, asked.reject, report.restored)
+            self._load(report, asked.reject)
         self._conclude(report)
 
     def extract(self, first: ExportHour, last: ExportHour) -> None:
@@ -161,7 +161,6 @@ class Journey:
         self,
         report: LakeReport,
         reject: Collection[ExportHour] = (),
-        anew: Collection[ExportHour] = (),
     ) -> None:
         if not self.with_warehouse or isinstance(report.transfer.stopped_by, LakeError):
             return
@@ -170,7 +169,7 @@ class Journey:
         loading = partial(load_missing, lake, opened, report.wanted, run=run, reject=reject)
         land(
             report,
-            load=lambda suspects: settled(lambda: loading(suspects=suspects, anew=() if suspects else anew)),
+            load=lambda suspects: settled(lambda: loading(suspects=suspects)),
             count=lambda hours: settled(lambda: reconcile_hours(lake, opened, hours)),
         )
 

@@ -97,7 +97,12 @@ def test_every_hour_is_named_oldest_first_whatever_is_wrong_with_it() -> None:
         load=loaded(failures={HOUR - 4: "a"}),
         review=reviewed(shrunk={HOUR - 3: "b"}),
     )
-    assert list(made.problems().items()) == [(HOUR - 4, "a"), (HOUR - 3, "b"), (HOUR - 1, "c"), (HOUR, "d")]
+    assert list(made.problems().items()) == [
+        (HOUR - 4, "a"),
+        (HOUR - 3, "b"),
+        (HOUR - 1, "c, and could not be brought back"),
+        (HOUR, "d"),
+    ]
 
 
 def test_an_hour_that_was_given_up_and_has_shrunk_is_no_failure_unless_it_is_named_as_one() -> None:
@@ -118,7 +123,7 @@ def test_what_ended_it_early_is_what_it_ends_with(error: LakeUnavailable | Wareh
 def test_damaged_hours_that_were_committed_again_are_restored() -> None:
     made = report(committed(HOUR, HOUR - 2), damaged={HOUR - 2: "a", HOUR - 1: "b", HOUR: "c"})
     assert made.restored == [HOUR - 2, HOUR]
-    assert made.problems() == {HOUR - 1: "b"}
+    assert made.problems() == {HOUR - 1: "b, and could not be brought back"}
 
 
 def test_a_damaged_hour_that_held_fewer_events_when_asked_again_is_not_restored() -> None:

@@ -171,23 +171,31 @@ def test_one_answer_that_there_is_no_data_is_not_believed(travel: Travel, flow: 
     assert found == journey.truth(H0, H2)
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
 def test_rows_of_an_overwritten_object_are_loaded_again_though_they_are_as_many(
-    travel: Travel,
+    travel: Travel, interrupted: bool
 ) -> None:
+    """Also if the run that brought the object back could not load, and the next one sees a sound lake."""
     journey = travel(LATE)
     journey.with_warehouse = False
     journey.gap_fill(H0, H2)
     journey.with_warehouse = True
     key = next(key for key in journey.pond.contents() if key.startswith("events/"))
-    sound = journey.pond.get(key)
-    lines = sound.splitlines()
+    lines = journey.pond.get(key).splitlines()
     journey.pond.put(key, b"".join(b'{"uuid":"of nobody %d"}\n' % number for number in range(len(lines))))
     journey.ingest(H0, H2)
     assert "of nobody 0" in {uuid for uuid, _, _ in journey.table()}
 
+    journey.now += timedelta(minutes=1)
+    journey.with_warehouse = not interrupted
+    journey.gap_fill(H0, H2)
+    journey.with_warehouse = True
     journey.gap_fill(H0, H2)
 
     assert_whole(journey)
+    journey.schema.forget()
+    journey.gap_fill(H0, H2)
+    assert journey.schema.said("COPY INTO") == []
 
 
 def test_a_manifest_that_cannot_be_read_is_a_failure_wherever_it_is_needed_until_it_is_mended(
@@ -300,9 +308,7 @@ def test_damage_that_cannot_be_mended_fails_the_run_and_names_the_object(travel:
         journey.gap_fill(H0, H2)
     journey.amplitude.faults.clear()
     journey.amplitude.faults.add(Fault("status", status=500, times=None))
-    with pytest.raises(
-        RunFailed, match=r"could not be brought back; .*answered 500.*; held 20 events"
-    ):
+    with pytest.raises(RunFailed, match=r"could not be brought back; .*answered 500.*; held 20 events"):
         journey.gap_fill(H0, H2)
 
 

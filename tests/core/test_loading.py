@@ -75,6 +75,15 @@ def test_hours_are_due_whose_content_is_another_than_the_ledger_s(
     assert hours_not_in_ledger(verdicts(*statuses), ledger) == ([HOUR] if due else [])
 
 
+@pytest.mark.parametrize(("loaded_hours_later", "due"), [(0, True), (1, False), (2, False)])
+def test_what_was_loaded_before_an_hour_was_restored_is_loaded_again(
+    loaded_hours_later: int, due: bool
+) -> None:
+    found = verdicts(DATA, Status.RESTORED, DATA)
+    loaded = LedgerEntry(DIGEST, 3, 0, "", HOUR.complete_at + timedelta(hours=loaded_hours_later))
+    assert hours_not_in_ledger(found, {HOUR: loaded}) == ([HOUR] if due else [])
+
+
 @given(st.sets(st.integers(0, 100)), st.sets(st.integers(0, 100)))
 def test_what_is_in_the_lake_and_not_in_the_ledger_is_due_oldest_first(
     lake: set[int], there: set[int]

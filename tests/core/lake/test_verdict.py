@@ -261,3 +261,13 @@ def test_hours_are_judged_each_by_its_own_manifests(found: list[ManifestName]) -
 def test_nothing_listed_is_no_verdict() -> None:
     verdicts: dict[ExportHour, HourVerdict] = verdicts_of([])
     assert verdicts == {}
+
+
+def test_an_hour_that_was_restored_says_when_unless_the_export_does_not_count() -> None:
+    first, restored, settled = (HOUR.complete_at + timedelta(hours=later) for later in (1, 5, 9))
+    before = [name(first, DATA, 5)]
+    assert verdict_of(HOUR, before).restored_at is None
+    assert verdict_of(HOUR, [*before, name(restored, Status.RESTORED, 5)]).restored_at == restored
+    later = [*before, name(restored, Status.RESTORED, 5), name(settled, DATA, 5)]
+    assert verdict_of(HOUR, later).restored_at == restored
+    assert verdict_of(HOUR, [*before, name(restored, Status.RESTORED, 4)]).restored_at is None

@@ -61,7 +61,9 @@ def test_an_hour_is_loaded_with_everything_that_is_known_of_its_rows(schema: Sch
         HOUR.start.replace(tzinfo=None), written.exported_at.replace(tzinfo=None),
         written.digest, 2, 7, 0, "wise-owl",
     )  # fmt: skip
-    assert schema.warehouse().ledger() == {HOUR: LedgerEntry(written.digest, 7, 0, "wise-owl")}
+    assert schema.warehouse().ledger() == {
+        HOUR: LedgerEntry(written.digest, 7, 0, "wise-owl", written.exported_at)
+    }
 
 
 def test_a_second_load_does_nothing(schema: Schema, tmp_path: Path) -> None:

@@ -56,7 +56,9 @@ def test_the_good_lines_become_rows_and_the_bad_one_is_kept_with_its_place_and_r
     assert (file, row, line) == (part, 2, BAD.decode())
     assert "JSON" in reason
     assert schema.read("SELECT DISTINCT loaded_at FROM events_raw") == [(at,)]
-    assert schema.warehouse().ledger() == {HOUR: LedgerEntry(written.digest, 5, 1, "test")}
+    assert schema.warehouse().ledger() == {
+        HOUR: LedgerEntry(written.digest, 5, 1, "test", written.exported_at)
+    }
 
 
 def test_lake_and_table_agree_with_the_rejected_line_taken_off(schema: Schema, tmp_path: Path) -> None:
