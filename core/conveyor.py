@@ -58,7 +58,7 @@ class Belt:
     archives_in_flight: int
 
 
-def move_into_lake(  # a plan, who carries it out, and by which rules
+def move_into_lake(
     windows: Sequence[ExportWindow],
     crew: LakeCrew,
     belt: Belt,

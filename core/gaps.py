@@ -102,7 +102,7 @@ def hours_to_verify(
     return [hour for hour in wanted if whole or hour.start >= oldest]
 
 
-def plan_gaps(  # what a decision on an hour depends on
+def plan_gaps(
     now: datetime,
     wanted: ExportWindow,
     verdicts: Mapping[ExportHour, HourVerdict],

@@ -11,11 +11,14 @@ from pathlib import Path
 
 from core.amplitude.directory import Directory, Member, shown, sort_members
 from core.amplitude.gunzip import JsonFacts, LineMeter, gunzip
-from core.amplitude.zipped import check_directory, chunks_of, opened
+from core.amplitude.zipped import check_directory, chunks_of, directory_bytes, opened
 from core.errors import BrokenAnswer, StrangeArchive
 from core.hours import ExportWindow
 
 GIB = 1 << 30
+
+#: In a zip's directory a member takes 46 bytes, its name and what is said beside it; ours about 110.
+_ENTRY_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,9 @@ def check_archive(path: Path, *, limits: ArchiveLimits) -> None:
         BrokenAnswer: It did not. Transient: another request may bring a sound one.
         StrangeArchive: More members or bytes than :class:`ArchiveLimits` allow. Permanent.
     """
+    if directory_bytes(path) > limits.max_members * _ENTRY_BYTES:  # before zipfile holds all of it
+        msg = f"The archive's directory is larger than {limits.max_members:,} members can have."
+        raise StrangeArchive(msg)
     with opened(path) as archive:
         members = archive.infolist()
         if len(members) > limits.max_members:

@@ -93,28 +93,43 @@ def chunks_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo | str) -> Genera
             yield chunk
 
 
+def directory_bytes(path: Path) -> int:
+    """How large the directory is, which zipfile reads into memory whole; 0 if there is none that can be."""
+    try:
+        stated = _end_record(path)[1]
+    except (struct.error, ValueError):
+        return 0
+    return stated if stated <= path.stat().st_size else 0
+
+
 def _stated_members(path: Path) -> int:
     """How many members the end record counts."""
     try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            begin = max(0, size - _END.size - _LONGEST_COMMENT)
-            file.seek(begin)
-            tail = file.read()
-            at = tail.rindex(_END_SIGNATURE)
-            stated: int = _END.unpack_from(tail, at)[4]
-            if stated != _IN_ZIP64 or begin + at < _LOCATOR.size:
-                return stated
-            file.seek(begin + at - _LOCATOR.size)
-            signature, _, end64, _ = _LOCATOR.unpack(file.read(_LOCATOR.size))
-            if signature != b"PK\x06\x07":
-                return stated
-            file.seek(end64)
-            stated = _END64.unpack(file.read(_END64.size))[7]
+        return _end_record(path)[0]
     except (struct.error, ValueError) as error:
         msg = f"The archive's end record cannot be read ({_reason(error)})."
         raise BrokenAnswer(msg) from None
-    return stated
+
+
+def _end_record(path: Path) -> tuple[int, int]:
+    """How many members the end record counts, and how many bytes their directory has."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        begin = max(0, size - _END.size - _LONGEST_COMMENT)
+        file.seek(begin)
+        tail = file.read()
+        at = tail.rindex(_END_SIGNATURE)
+        fields = _END.unpack_from(tail, at)
+        members, directory = fields[4], fields[5]
+        if members != _IN_ZIP64 or begin + at < _LOCATOR.size:
+            return members, directory
+        file.seek(begin + at - _LOCATOR.size)
+        signature, _, end64, _ = _LOCATOR.unpack(file.read(_LOCATOR.size))
+        if signature != b"PK\x06\x07":
+            return members, directory
+        file.seek(end64)
+        fields = _END64.unpack(file.read(_END64.size))
+        return fields[7], fields[8]
 
 
 def _not_whole(name: str, error: BaseException) -> BrokenAnswer:

@@ -85,9 +85,19 @@ def test_the_same_content_is_settled_without_an_upload_or_a_load(travel: Travel)
     assert journey.schema.said("COPY INTO") == []
 
 
-def test_an_hour_that_cannot_be_had_is_given_up_and_stops_failing_until_a_retry(travel: Travel) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status", status=400, times=None, hours={H1}),
+        Fault("flipped-gzip", times=None, hours={H1}),
+    ],
+    ids=["over 4 GB", "corrupt at the source"],
+)
+def test_an_hour_that_cannot_be_had_is_given_up_and_stops_failing_until_a_retry(
+    travel: Travel, fault: Fault
+) -> None:
     journey = travel(EARLY)
-    journey.amplitude.faults.add(Fault("status", status=400, times=None, hours={H1}))
+    journey.amplitude.faults.add(fault)
     for _ in range(2):
         with pytest.raises(RunFailed, match="2025-12-20T11"):
             journey.gap_fill(H0, H2)

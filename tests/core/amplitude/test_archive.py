@@ -312,3 +312,20 @@ def test_a_member_that_went_away_is_a_broken_answer(tmp_path: Path) -> None:
     path.write_bytes(zipped(TWO[:1]))
     with pytest.raises(BrokenAnswer):
         gunzip_member(path, member, limits=LIMITS, json_path=None)
+
+
+@pytest.mark.parametrize("counted", [1, 10])
+def test_a_directory_that_no_allowed_archive_has_is_refused_before_it_is_read(
+    counted: int, tmp_path: Path
+) -> None:
+    """However many members the end record admits to: it is the bytes that fill the memory."""
+    members = [(f"{APP}/{APP}_2025-12-23_19#{part}.json.gz", gzipped(LINES)) for part in range(10)]
+    whole = bytearray(zipped(members))
+    at = whole.rindex(b"PK\x05\x06")
+    whole[at + 8 : at + 12] = counted.to_bytes(2, "little") * 2
+    path = tmp_path / "archive.zip"
+    path.write_bytes(whole)
+    with pytest.raises(StrangeArchive, match="directory is larger than 1 members"):
+        check_archive(path, limits=ArchiveLimits(max_members=1))
+    if counted == len(members):
+        check_archive(path, limits=ArchiveLimits(max_members=10))
