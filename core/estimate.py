@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 
-from core.errors import HourUnusable
 from core.gaps import GapPlan
 from core.hours import ExportHour
-from core.lake.layout import ManifestName
 from core.lake.manifest import Manifest
+from core.lake.reading import read_manifests
 from core.lake.store import Lake
 from core.lake.verdict import HourVerdict
 from core.wording import counted, duration
 
 _SAMPLE_HOURS = 48
-_READS_AT_ONCE = 16
 
 #: Two requests that lie further apart belong to two runs.
 _SAME_RUN = timedelta(minutes=15)
@@ -55,16 +52,8 @@ def estimate(lake: Lake, plan: GapPlan, verdicts: Mapping[ExportHour, HourVerdic
         LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
     """
     held = [verdict.content for verdict in verdicts.values() if verdict.content]
-
-    def read(name: ManifestName) -> Manifest | None:
-        try:
-            return lake.read_manifest(name)
-        except HourUnusable:
-            return None
-
-    with ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="estimate") as readers:
-        newest = [name for name in held if name.events][-_SAMPLE_HOURS:]
-        sample = [one for one in readers.map(read, newest) if one is not None]
+    newest = [name for name in held if name.events][-_SAMPLE_HOURS:]
+    sample = [one for one in read_manifests(lake, newest).values() if isinstance(one, Manifest)]
     return judge(plan, sample, [name.exported_at for name in held])
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 
 from core.errors import HourUnusable, InvalidInput
 from core.estimate import Estimate, estimate
@@ -15,14 +13,14 @@ from core.gap_wishes import GapWishes
 from core.gaps import GapPlan, gap_window, hours_to_verify, plan_gaps
 from core.hours import ExportHour, ExportWindow
 from core.lake.identity import LakeIdentity
+from core.lake.manifest import Manifest
 from core.lake.marks import accept_smaller
+from core.lake.reading import read_manifests
 from core.lake.store import Lake
 from core.lake.verdict import HourVerdict, verdicts_of
 from core.lake.verify import damaged_hours
 from core.planning import FIRST_HOUR, PlanRules, check_range
 from core.wording import counted, listed
-
-_READS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +164,15 @@ def _how_shrunk(verdict: HourVerdict) -> str:
 
 
 def _given_up(lake: Lake, verdicts: Mapping[ExportHour, HourVerdict]) -> dict[ExportHour, str]:
-    given_up = [verdict for verdict in verdicts.values() if verdict.given_up]
-    with ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="marks") as readers:
-        reasons = readers.map(partial(_reason_of, lake), given_up)
-        return dict(zip([verdict.hour for verdict in given_up], reasons, strict=True))
-
-
-def _reason_of(lake: Lake, verdict: HourVerdict) -> str:
-    if verdict.give_up is None:
-        return ""
-    try:
-        reason = lake.read_manifest(verdict.give_up).reason
-    except HourUnusable as error:
-        reason = str(error)
-    if verdict.content is None:
-        return reason
-    events = f"{verdict.content.events:,} events"
-    return f"{reason} (the lake keeps its {events}, the table stays as it is; --retry ends that)"
+    """Why each hour was given up, and what is left of it."""
+    marks = read_manifests(lake, [verdict.give_up for verdict in verdicts.values() if verdict.give_up])
+    reasons = {}
+    for name, mark in marks.items():
+        reasons[name.hour] = mark.reason if isinstance(mark, Manifest) else str(mark)
+        content = verdicts[name.hour].content
+        if content is not None:
+            kept = (
+                f"the lake keeps its {content.events:,} events, the table stays as it is; --retry ends that"
+            )
+            reasons[name.hour] += f" ({kept})"
+    return reasons

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from core.errors import HourUnusable
 from core.hours import ExportHour, ExportWindow, stretches
-from core.lake.layout import ManifestName
 from core.lake.manifest import Manifest
+from core.lake.reading import read_manifests
 from core.lake.store import Lake
 from core.lake.verdict import HourVerdict, verdicts_of
 from core.warehouse.contents import HourToLoad, LedgerEntry, PartToLoad
 from core.warehouse.loader import LoadReceipt, Reconciliation, Warehouse
-
-_READS_AT_ONCE = 16
 
 
 class OpenWarehouse(Protocol):
@@ -155,14 +151,10 @@ def read_hours(
     ]
     found: dict[ExportHour, HourToLoad] = {}
     unusable: dict[ExportHour, str] = {}
-
-    def read(name: ManifestName) -> None:
-        try:
-            found[name.hour] = to_load(lake.read_manifest(name), verdicts[name.hour].restored_at)
-        except HourUnusable as error:
+    for name, manifest in read_manifests(lake, names).items():
+        if isinstance(manifest, Manifest):
+            found[name.hour] = to_load(manifest, verdicts[name.hour].restored_at)
+        else:
             remedy = f"python -m flows.gap_fill --start {name.hour} --end {name.hour} --verify"
-            unusable[name.hour] = f"{error} To export it again: {remedy}"
-
-    with ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="manifests") as readers:
-        list(readers.map(read, names))
+            unusable[name.hour] = f"{manifest} To export it again: {remedy}"
     return found, unusable

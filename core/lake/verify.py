@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
-from core.errors import HourUnusable
 from core.hours import ExportHour, stretches
 from core.lake.layout import ManifestName
 from core.lake.manifest import Manifest, Part
+from core.lake.reading import read_manifests
 from core.lake.store import Lake
 
-_REQUESTS_AT_ONCE = 16
+_HEADS_AT_ONCE = 16
 
 
 def damaged_hours(lake: Lake, names: Collection[ManifestName]) -> dict[ExportHour, str]:
@@ -31,33 +31,23 @@ def damaged_hours(lake: Lake, names: Collection[ManifestName]) -> dict[ExportHou
         LakeUnavailable: S3 did not answer or was busy. Transient.
         LakeRefused: Credentials, bucket or key policy. Permanent.
     """
-    with ThreadPoolExecutor(_REQUESTS_AT_ONCE, thread_name_prefix="verify") as requests:
-        ordered = sorted(names)
-        read = list(zip(ordered, requests.map(lambda name: _read(lake, name), ordered), strict=True))
-        manifests = [found for _, found in read if isinstance(found, Manifest)]
-        sizes: dict[str, int] = {}
-        for span in stretches(manifest.hour for manifest in manifests if manifest.parts):
-            sizes |= lake.stored_parts(span.first, span.last)
-        parts = {part.key: part for manifest in manifests for part in manifest.parts}.values()
+    read = read_manifests(lake, sorted(names))
+    manifests = [found for found in read.values() if isinstance(found, Manifest)]
+    sizes: dict[str, int] = {}
+    for span in stretches(manifest.hour for manifest in manifests if manifest.parts):
+        sizes |= lake.stored_parts(span.first, span.last)
+    parts = {part.key: part for manifest in manifests for part in manifest.parts}.values()
+    with ThreadPoolExecutor(_HEADS_AT_ONCE, thread_name_prefix="verify") as requests:
         wrong = dict(requests.map(lambda part: (part.key, _wrong_with(lake, part, sizes)), parts))
     damaged: dict[ExportHour, str] = {}
-    for name, found in read:
+    for name, found in read.items():
         if isinstance(found, Manifest):
-            reasons = [reason for part in found.parts if (reason := wrong[part.key])]
-            reason = _together(reasons)
+            reason = _together([reason for part in found.parts if (reason := wrong[part.key])])
         else:
-            reason = found
+            reason = str(found)
         if reason:
             damaged.setdefault(name.hour, reason)
     return damaged
-
-
-def _read(lake: Lake, name: ManifestName) -> Manifest | str:
-    """The manifest, or why it cannot be read."""
-    try:
-        return lake.read_manifest(name)
-    except HourUnusable as error:
-        return str(error)
 
 
 def _wrong_with(lake: Lake, part: Part, sizes: dict[str, int]) -> str:
