@@ -91,7 +91,12 @@ class Rehearsal:
 
 @contextlib.contextmanager
 def rehearsal(
-    name: str, *, source: EventSource | None = None, warehouse: bool = True, save: bool = True
+    name: str,
+    *,
+    source: EventSource | None = None,
+    warehouse: bool = True,
+    save: bool = True,
+    dead_session_seconds: float = 300.0,
 ) -> Iterator[Rehearsal]:
     """Start everything, set it up, and register the blocks under ``name`` if they are to be saved."""
     with contextlib.ExitStack() as stack:
@@ -111,7 +116,12 @@ def rehearsal(
         snowflake = None
         if warehouse:
             snowflake = stack.enter_context(
-                SnowflakeEmulator(s3_endpoint=s3.url, s3_access_key=ACCESS_KEY, s3_secret_key=SECRET_KEY)
+                SnowflakeEmulator(
+                    s3_endpoint=s3.url,
+                    s3_access_key=ACCESS_KEY,
+                    s3_secret_key=SECRET_KEY,
+                    dead_session_seconds=dead_session_seconds,
+                )
             )
             with contextlib.closing(connect(snowflake)) as connection, connection.cursor() as cursor:
                 for statement in setup_statements(NAMES):

@@ -68,7 +68,7 @@ class Application:
         try:
             if fault is not None:
                 break_off(fault)
-            answer = self._answer(corrupt(message) if fault == "corrupted" else message)
+            answer = self._answer(corrupt(message) if fault and fault.kind == "corrupted" else message)
             status = answer.status
         except S3Error as error:
             answer = error.answer()
@@ -81,7 +81,9 @@ class Application:
             status = answer.status
         finally:
             self._log(message, status)
-        if fault == "lost-answer":
+        if fault and fault.kind == "held-answer":
+            fault.gate.hold()
+        if fault and fault.kind == "lost-answer":
             raise Hangup
         return answer
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from emulators.gate import Gate
 from emulators.s3.app import Application, Request
 from emulators.s3.faults import Fault, FaultKind
 from emulators.s3.store import Store
@@ -102,6 +103,12 @@ class S3Emulator:
     def fail(self, kind: FaultKind, *, method: str = "PUT", key: str = "", times: int = 1) -> None:
         """Let the next ``times`` requests with this method and a key in which ``key`` is found go wrong."""
         self._app.faults.add(Fault(kind, method, key, times))
+
+    def hold(self, *, method: str = "PUT", key: str = "", skip: int = 0, answer: bool = False) -> Gate:
+        """Hold a request that matches at a gate: before it is carried out, or its ``answer``."""
+        fault = Fault("held-answer" if answer else "held", method, key, skip=skip)
+        self._app.faults.add(fault)
+        return fault.gate
 
     def heal(self) -> None:
         """Forget all planned faults."""

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from threading import Lock
 from typing import Literal
 
+from emulators.gate import Gate
 from emulators.s3 import chunked
 from emulators.s3.errors import S3Error, access_denied
 from emulators.s3.messages import Hangup, Message
@@ -15,7 +16,11 @@ from emulators.s3.messages import Hangup, Message
 #: ``lost-answer``: the request is carried out, and the connection reset instead of an answer.
 #: ``reset``: the connection is reset, and nothing was done.
 #: ``corrupted``: one byte of the request's body is changed on the way.
-FaultKind = Literal["error", "slow-down", "denied", "conflict", "reset", "lost-answer", "corrupted"]
+#: ``held``: the request waits at the fault's gate before it is looked at; dropped, it is reset.
+#: ``held-answer``: the request is carried out, and its answer waits at the gate.
+FaultKind = Literal[
+    "error", "slow-down", "denied", "conflict", "reset", "lost-answer", "corrupted", "held", "held-answer"
+]
 
 
 @dataclass(slots=True)
@@ -25,12 +30,16 @@ class Fault:
     Args:
         method: HTTP method; empty for all.
         key: Regular expression, searched for in the key (``""`` for requests to a bucket).
+        skip: How many such requests are spared first.
+        gate: Where a held request waits.
     """
 
     kind: FaultKind
     method: str = "PUT"
     key: str = ""
     times: int = 1
+    skip: int = 0
+    gate: Gate = field(default_factory=Gate)
 
     def meets(self, message: Message) -> bool:
         """Whether it concerns this request, and is not used up."""
@@ -53,23 +62,28 @@ class FaultPlan:
         with self._lock:
             self.faults.append(fault)
 
-    def take(self, message: Message) -> FaultKind | None:
+    def take(self, message: Message) -> Fault | None:
         """The first fault that concerns this request; it counts as having happened."""
         with self._lock:
             for fault in self.faults:
-                if fault.meets(message):
-                    fault.times -= 1
-                    return fault.kind
+                if not fault.meets(message):
+                    continue
+                if fault.skip:
+                    fault.skip -= 1
+                    continue
+                fault.times -= 1
+                return fault
         return None
 
 
-def break_off(kind: FaultKind) -> None:
+def break_off(fault: Fault) -> None:
     """Do what the fault does before the request is looked at.
 
     Raises:
         S3Error: 500, 503, 403 or 409.
         Hangup: the connection is to be reset.
     """
+    kind = fault.kind
     if kind == "error":
         words = "We encountered an internal error. Please try again."
         raise S3Error(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", words)
@@ -80,7 +94,7 @@ def break_off(kind: FaultKind) -> None:
     if kind == "conflict":
         words = "The conditional request cannot succeed due to a conflicting operation against this resource."
         raise S3Error(HTTPStatus.CONFLICT, "ConditionalRequestConflict", words)
-    if kind == "reset":
+    if kind == "reset" or (kind == "held" and not fault.gate.hold()):
         raise Hangup
 
 

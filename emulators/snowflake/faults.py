@@ -6,11 +6,21 @@ snowflake.faults.add(Fault(r"^COMMIT", fault="lose_answer"))
 
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from emulators.gate import Gate
+
 Kind = Literal[
-    "error", "kill_session", "lose_answer", "lose_request", "miscount", "too_many_waiters", "delay"
+    "error",
+    "kill_session",
+    "lose_answer",
+    "lose_request",
+    "miscount",
+    "too_many_waiters",
+    "delay",
+    "hold",
+    "hold_answer",
 ]
 
 
@@ -25,10 +35,13 @@ class Fault:
             statement, then cuts the connection; `lose_request` cuts it without running. Both end the session,
             so that the client's own retry cannot heal it. `miscount` runs a COPY and reports one row less
             than it loaded. `too_many_waiters` answers 000625. `delay` waits `seconds` and then runs it.
+            `hold` waits at `gate` and then runs it, or drops it: no answer, and the session stays as it is,
+            as after a request that never arrived whole. `hold_answer` runs it, then waits there.
         nth: at the n-th statement that matches, from 1.
         times: at how many in a row from there.
         errno, sqlstate, message: what `error` answers.
         seconds: how long `delay` waits.
+        gate: where `hold` and `hold_answer` wait.
     """
 
     pattern: str
@@ -39,6 +52,7 @@ class Fault:
     sqlstate: str = "XX000"
     message: str = "SQL execution internal error: planned fault"
     seconds: float = 0.0
+    gate: Gate = field(default_factory=Gate, compare=False)
 
 
 class Faults:

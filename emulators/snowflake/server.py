@@ -145,7 +145,9 @@ class Service:
             return JSONResponse(in_progress(query_id, "333333"))
         answer = future.result()
         if answer is None:
-            CuttableProtocol.transports[tuple(request.scope["client"])].abort()
+            self._running.pop(query_id, None)  # whoever asks again is not told of this one
+            if client := CuttableProtocol.transports.get(tuple(request.scope["client"])):
+                client.abort()
         return JSONResponse(answer)
 
     def _run(self, session: Session, body: Answer, query_id: str) -> Answer | None:

@@ -191,6 +191,9 @@ class Session:
             case Fault(fault="lose_request"):
                 self._die()
                 raise ConnectionLost
+            case Fault(fault="hold"):
+                if not fault.gate.hold():
+                    raise ConnectionLost
             case Fault(fault="delay"):
                 deadline = time.monotonic() + fault.seconds
                 while time.monotonic() < deadline:
@@ -198,6 +201,8 @@ class Session:
                     time.sleep(0.05)
 
     def _after(self, fault: Fault | None, result: Result) -> Result:
+        if fault and fault.fault == "hold_answer":
+            fault.gate.hold()
         if fault and fault.fault == "lose_answer":
             self._die()
             raise ConnectionLost

@@ -267,3 +267,30 @@ def test_a_taken_port_is_named(s3: S3Emulator) -> None:
     process, line = start("--port", str(s3.port))
     process.communicate(timeout=10)
     assert (line, process.returncode) == ("", 2)
+
+
+def test_a_held_request_goes_on_or_is_dropped_when_its_gate_opens(s3: S3Emulator, bucket: str) -> None:
+    client = s3.client()
+    gates = [
+        s3.hold(key="^dropped$"),
+        s3.hold(key="^stored$"),
+        s3.hold(key="^third-", skip=2),
+        s3.hold(key="^answer$", answer=True),
+    ]
+    keys = ["dropped", "stored", "third-c", "answer"]
+    for key in ("third-a", "third-b"):
+        client.put_object(Bucket=bucket, Key=key, Body=b"1")
+    with ThreadPoolExecutor() as pool:
+        puts = [pool.submit(client.put_object, Bucket=bucket, Key=key, Body=b"1") for key in keys]
+        assert all(gate.reached(10) for gate in gates)
+        there = {found["Key"] for found in client.list_objects_v2(Bucket=bucket)["Contents"]}
+        assert there == {"third-a", "third-b", "answer"}
+        assert not any(put.done() for put in puts)
+        for gate in gates:
+            gate.let_go(on=gate is not gates[0])
+        with pytest.raises(ConnectionClosedError):
+            puts[0].result()
+        for put in puts[1:]:
+            put.result()
+    there = {found["Key"] for found in client.list_objects_v2(Bucket=bucket)["Contents"]}
+    assert there == {"third-a", "third-b", "third-c", "stored", "answer"}

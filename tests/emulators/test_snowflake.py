@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,38 @@ def test_a_planned_error_strikes_the_nth_statement_only(emulator: SnowflakeEmula
         assert caught.value.errno == 604
         _run(connection, "INSERT INTO t VALUES (3)")
     assert _count(emulator) == 2
+
+
+@pytest.mark.parametrize(("carried_on", "arrivals"), [(True, 1), (False, 2)])
+def test_a_held_statement_waits_for_its_gate(
+    emulator: SnowflakeEmulator, carried_on: bool, arrivals: int
+) -> None:
+    held = Fault("INSERT INTO t", "hold")
+    emulator.faults.add(held)
+    connection = _connect(emulator)
+    with ThreadPoolExecutor() as pool:
+        insert = pool.submit(_run, connection, "INSERT INTO t VALUES (1)")
+        assert held.gate.reached(10)
+        assert _count(emulator) == 0
+        held.gate.let_go(on=carried_on)
+        insert.result()  # a dropped one is sent again by the connector: the session lives on
+    assert _count(emulator) == 1
+    assert len([one for one in emulator.statements if "INSERT" in one.sql]) == arrivals
+
+
+def test_the_answer_to_a_commit_can_be_held(emulator: SnowflakeEmulator) -> None:
+    held = Fault("^COMMIT", "hold_answer")
+    emulator.faults.add(held)
+    connection = _connect(emulator)
+    for sql in ("BEGIN", "INSERT INTO t VALUES (1)"):
+        _run(connection, sql)
+    with ThreadPoolExecutor() as pool:
+        commit = pool.submit(_run, connection, "COMMIT")
+        assert held.gate.reached(10)
+        assert _count(emulator) == 1
+        assert not commit.done()
+        held.gate.let_go()
+        commit.result()
 
 
 def test_a_killed_session_has_rolled_back(emulator: SnowflakeEmulator) -> None:
