@@ -2,7 +2,8 @@
 # first; nothing has to be installed but Python (3.11 to 3.13) and make. Written for GNU make 3.81.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types format test-fast test-slow coverage lock check-locks clean
+.PHONY: help install run test lint types format test-fast test-slow coverage
+.PHONY: crash model fuzz mutation lock check-locks clean
 
 # Bytecode is compiled once and kept; another environment's modules stay out.
 unexport PYTHONDONTWRITEBYTECODE
@@ -13,6 +14,12 @@ export PYTHON
 python := .venv/bin/python
 # Tests that wait for servers and processes run side by side; `make test WORKERS=4` on a larger machine.
 WORKERS ?= 2
+
+# How long the campaigns are, and where they begin; `make crash KILLS=20 SEED=7` for a short one.
+KILLS ?= 500
+STEPS ?= 10000
+INPUTS ?= 1000000
+SEED ?= 1
 
 packages := flows tasks blocks core infra emulators tests scripts
 
@@ -54,6 +61,18 @@ test-slow: install ## The tests that start servers, flows or other processes
 coverage: install
 	$(python) -m coverage report
 
+crash: install ## Kill real flow processes, KILLS times; nothing may be lost or loaded twice (SEED)
+	@$(python) -m tests.campaigns.crash --kills $(KILLS) --seed $(SEED)
+
+model: install ## Extractors, loaders, crashes in every order against a model, for STEPS steps (SEED)
+	@$(python) -m tests.campaigns.model --steps $(STEPS) --seed $(SEED)
+
+fuzz: install ## Spoiled archives and manifests, INPUTS of them, through the readers (SEED)
+	@$(python) -m tests.campaigns.fuzz --inputs $(INPUTS) --seed $(SEED) --workers $(WORKERS)
+
+mutation: install ## Change the code of planning, manifest, archive and loader; the tests must notice
+	@$(python) -m tests.campaigns.mutation --workers $(WORKERS)
+
 lock: ## Resolve requirements*.in into requirements*.txt (UPGRADE=1: the newest of everything)
 	@"$$(sh scripts/find_python.sh)" -m scripts.lock $(if $(UPGRADE),--upgrade)
 
@@ -61,5 +80,5 @@ check-locks: ## Prove that every pin has a wheel for every Python and platform (
 	@"$$(sh scripts/find_python.sh)" -m scripts.check_locks
 
 clean: ## Remove .venv and what the tools left behind
-	rm -rf .venv .lock-venv .stack .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage htmlcov
+	rm -rf .venv .lock-venv .stack .crash mutants .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

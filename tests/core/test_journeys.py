@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from core.errors import InvalidInput, PipelineError, RunFailed
+from core.errors import ExportRefused, InvalidInput, PipelineError, RunFailed
 from core.gap_survey import survey_gaps
 from core.gap_wishes import GapWishes
 from core.gaps import Why
@@ -51,6 +51,20 @@ def test_without_a_range_everything_is_filled_that_was_ever_wanted(travel: Trave
 
     assert asked(journey) == ["2025-12-20T10"]
     assert_whole(journey)
+
+
+def test_what_a_run_left_open_that_ended_early_is_in_the_range_of_the_next(travel: Travel) -> None:
+    """Windows land oldest first."""
+    first, last = H0 - 23, H0
+    journey = travel(H0.complete_at, rules=PlanRules(window_hours=2, lookback_hours=0))
+    journey.amplitude.faults.add(Fault("status", status=403, skip=2, times=None))
+    with pytest.raises(ExportRefused):  # ends after two of twelve windows
+        journey.ingest(first)
+    journey.amplitude.faults.clear()
+
+    journey.ingest()
+
+    assert_whole(journey, first, last)
 
 
 def test_an_hour_is_settled_once_and_then_never_asked_for_again(travel: Travel) -> None:

@@ -58,20 +58,6 @@ def test_rows_that_differ_are_found_by_the_next_run_that_loads_and_are_loaded_ag
     assert stage.rows() == stage.truth(first, last)
 
 
-def test_a_run_that_was_killed_is_completed_by_the_next(stage: Rehearsal) -> None:
-    """Windows land oldest first: what a kill left open is still in the range of the run that follows."""
-    stage.register(tuning={"window_hours": 2})
-    stage.amplitude.faults.add(Fault("status", status=403, skip=2, times=None))
-    with pytest.raises(ExportRefused):  # ends as early as a kill does, after two of twelve windows
-        ingest(stage.name, start=hours_ago(23))
-    stage.amplitude.faults.clear()
-
-    ingest(stage.name)
-
-    first = hours_ago(23)
-    assert [row for row in stage.rows() if row[1] >= first] == stage.truth(first, hours_ago(0))
-
-
 def test_the_same_project_in_another_lake_is_no_match_for_its_schema(stage: Rehearsal) -> None:
     first, last = hours_ago(1), hours_ago(0)
     ingest(stage.name, start=first, end=last)
