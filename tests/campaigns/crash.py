@@ -19,6 +19,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -36,25 +37,30 @@ _STRAYS = ("AMP_", "AWS_", "SNOWFLAKE_", "PREFECT_", "BUCKET_", "KMS_")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Play rounds until there were enough kills; 1 if anything was lost, duplicated or red."""
+    """Play rounds until there were enough kills; 1 if there are not, or if anything was lost or doubled."""
     options = _read(arguments)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # what was started is stopped
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     journal = Journal(None if options.only is not None else options.journal / f"seed-{options.seed}.jsonl")
     if journal.rounds:
         _say(f"Continued after {journal.rounds} rounds with {journal.kills.total()} kills.")
     if options.only is not None or (journal.is_good and journal.kills.total() < options.kills):
-        _campaign(options, journal)
+        with contextlib.suppress(KeyboardInterrupt):
+            _campaign(options, journal)
     from tests.campaigns.crash_runs import COUNTED_PHASES
     from tests.campaigns.crash_steps import STEPS
 
     for line in journal.summary(options.seed, [step.name for step in STEPS], COUNTED_PHASES):
         _say(line)
-    return 0 if journal.is_good else 1
+    enough = options.only is not None or journal.kills.total() >= options.kills
+    return 0 if journal.is_good and enough else 1
 
 
 def _campaign(options: argparse.Namespace, journal: Journal) -> None:
     folder = Path(tempfile.mkdtemp(prefix="amplitude-crash-"))
     environment = _environment(folder)
     with contextlib.ExitStack() as cleanup:
+        cleanup.callback(lambda: shutil.rmtree(folder, ignore_errors=True) if journal.is_good else None)
         api_url = options.prefect_api
         if api_url is None:
             server = cleanup.enter_context(PrefectServer(environment, folder / "prefect-server.log"))
@@ -70,8 +76,6 @@ def _campaign(options: argparse.Namespace, journal: Journal) -> None:
             _round(options.only, options, projects, journal)
         while options.only is None and journal.is_good and journal.kills.total() < options.kills:
             _round(journal.rounds, options, projects, journal)
-    if journal.is_good:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _round(number: int, options: argparse.Namespace, projects: list[Ground], journal: Journal) -> None:
@@ -80,6 +84,8 @@ def _round(number: int, options: argparse.Namespace, projects: list[Ground], jou
 
     began = time.monotonic()
     steps = [step for step in STEPS if options.step in {None, step.name}]
+    if not steps:
+        sys.exit(f"There is no step {options.step!r}; there are: {', '.join(step.name for step in STEPS)}.")
     tally = Round(projects[number % len(projects)], options.seed, number, options.ingest, steps).play()
     journal.note(number, tally, time.monotonic() - began)
     kills = ", ".join(f"{name} × {times}" if times > 1 else name for name, times in tally.kills.items())
