@@ -92,7 +92,7 @@ class ExportHour:
         return cls(cls.containing(now).start - EXPORT_DELAY)
 
     def __str__(self) -> str:
-        return f"{self.start:%Y-%m-%dT%H}"
+        return self.start.isoformat()[:13]  # strftime leaves out zeros of the first thousand years
 
     @property
     def api(self) -> str:
@@ -102,7 +102,7 @@ class ExportHour:
     @property
     def day(self) -> str:
         """``2025-12-23``."""
-        return f"{self.start:%Y-%m-%d}"
+        return self.start.date().isoformat()
 
     @property
     def hour_of_day(self) -> str:

@@ -39,9 +39,12 @@ class LakeIdentity:
             fields = json.loads(body)
             version = fields["version"]
             if version != VERSION:
-                msg = f"{where} has layout version {version!r}, this release reads {VERSION}."
+                msg = f"{where} has layout version {ascii(version)[:40]}, this release reads {VERSION}."
                 raise LakeConflict(msg)
-            return cls(int(fields["app_id"]), str(fields["api_host"]))
-        except (ValueError, KeyError, TypeError):
+            app_id, api_host = fields["app_id"], fields["api_host"]
+            if type(app_id) is not int or type(api_host) is not str:
+                raise TypeError
+            return cls(app_id, api_host)
+        except (ValueError, KeyError, TypeError, RecursionError):
             msg = f"lake.json of {where} cannot be read: it was not written by this project."
             raise LakeConflict(msg) from None

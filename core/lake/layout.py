@@ -89,13 +89,16 @@ class ManifestName:
         try:
             if match is None:
                 raise ValueError(key)
-            return cls(
+            name = cls(
                 hour=ExportHour.parse(f"{match['day']}T{match['hour']}"),
                 exported_at=datetime.strptime(match["exported_at"], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC),
                 status=Status(match["status"]),
                 events=int(match["events"]),
                 digest=match["digest"],
             )
+            if name.key != key:  # a year before 1000 is written in fewer digits
+                raise ValueError(key)
+            return name
         except Exception as error:
             raise _foreign(key) from error
 

@@ -118,7 +118,8 @@ class Manifest:
                 raise ValueError(msg)
             manifest = cls._from_fields(json.loads(body))
         except (InvalidInput, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            msg = f"The manifest {name.key} cannot be read ({type(error).__name__}: {str(error)[:100]})."
+            why = f"{type(error).__name__}: {reason_line(str(error))[:100]}"
+            msg = f"The manifest {name.key} cannot be read ({why})."
             raise HourUnusable(msg) from None
         if manifest.name != name:
             msg = f"The manifest {name.key} holds something else than its name says."
@@ -134,7 +135,7 @@ class Manifest:
         return cls(
             hour=ExportHour.parse(fields["hour"]),
             app_id=_integer(fields["app_id"]),
-            api_host=str(fields["api_host"]),
+            api_host=_text(fields["api_host"]),
             exported_at=datetime.strptime(fields["exported_at"], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC),
             window=ExportWindow(first, last),
             status=Status(fields["status"]),
@@ -179,4 +180,5 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         msg = f"{value!r} is not a text"
         raise ValueError(msg)
+    value.encode()  # half a character, as JSON can spell it, could not be written again
     return value

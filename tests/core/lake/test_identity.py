@@ -24,7 +24,21 @@ def test_the_layout_s_version_is_written_down() -> None:
     assert json.loads(LakeIdentity(1, "amplitude.com").to_json())["version"] == 1
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b'{"version":1,"app_id":"x","api_host":"h"}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"[" * 100_000,
+        b'{"version":1,"app_id":"x","api_host":"h"}',
+        b'{"version":1,"app_id":Infinity,"api_host":"h"}',
+        b'{"version":1,"app_id":1.0,"api_host":"h"}',
+        b'{"version":1,"app_id":true,"api_host":"h"}',
+        b'{"version":1,"app_id":1,"api_host":null}',
+    ],
+)
 def test_a_lake_json_that_this_project_did_not_write_is_refused(body: bytes) -> None:
     with pytest.raises(LakeConflict, match=f"lake.json of {WHERE} cannot be read"):
         LakeIdentity.from_json(body, where=WHERE)
@@ -33,6 +47,14 @@ def test_a_lake_json_that_this_project_did_not_write_is_refused(body: bytes) -> 
 def test_a_lake_of_another_layout_is_refused_with_both_versions() -> None:
     with pytest.raises(LakeConflict, match="layout version 2, this release reads 1"):
         LakeIdentity.from_json(b'{"version":2,"app_id":1,"api_host":"amplitude.com"}', where=WHERE)
+
+
+def test_a_version_that_is_none_is_shown_cut() -> None:
+    body = json.dumps({"version": "\u202e" + "v" * 5000}).encode()
+    with pytest.raises(LakeConflict) as refused:
+        LakeIdentity.from_json(body, where=WHERE)
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 200
 
 
 def test_a_later_layout_may_have_other_fields_and_is_still_told_by_its_version() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -69,6 +70,7 @@ def test_a_manifest_lies_between_its_hour_s_folder_and_the_next(name: ManifestNa
         ("hour=19", "hour=24"),
         ("date=2025-12-23", "date=2025-02-30"),
         ("date=2025-12-23", "date=20251223"),
+        ("/20251223T22", "/00011223T22"),  # long before there was anything to export
         ("manifests/", "manifests/../manifests/"),
         ("manifests/", "/manifests/"),
         (".json", ".json\n"),
@@ -162,3 +164,25 @@ def test_an_instant_of_another_zone_is_written_in_utc() -> None:
 
 def test_only_two_statuses_say_nothing_about_content() -> None:
     assert {status for status in Status if not status.has_content} == {Status.GIVEN_UP, Status.RETRY}
+
+
+def test_a_stranger_is_named() -> None:
+    where = "lies among the manifests and is none. Move it out of the lake."
+    for read, key in ((ManifestName.parse, "manifests/notes.txt"), (day_of, "manifests/date=today/")):
+        with pytest.raises(LakeConflict) as refused:
+            read(key)
+        assert str(refused.value) == f"'{key}' {where}"
+    with pytest.raises(LakeConflict) as refused:
+        ManifestName.parse("x" * 500)
+    assert str(refused.value) == f"'{'x' * 199} {where}"
+
+
+def test_the_machine_s_own_time_zone_makes_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        cut = whole_milliseconds(datetime(2025, 12, 23, 22, 15, 3, 120_999, tzinfo=UTC))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert (cut, cut.utcoffset()) == (at("2025-12-23T22:15:03.120"), timedelta(0))

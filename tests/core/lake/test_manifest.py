@@ -90,6 +90,8 @@ def test_rubbish_is_refused(body: bytes) -> None:
         changed(status="perfect"),
         changed(app_id="1"),
         changed(app_id=-1),
+        changed(api_host="\ud800"),
+        changed(api_host=None),
         changed(parts={}),
         changed(parts=None),
         changed(parts=[None]),
@@ -227,3 +229,40 @@ def test_a_reason_that_this_release_did_not_write_is_refused(reason: object) -> 
 def test_a_reason_does_not_show_in_the_name() -> None:
     mark = manifest(status=Status.GIVEN_UP)
     assert replace(mark, reason="because").name == mark.name
+
+
+# What is said of it
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (changed(version=2), "ValueError: version 2, this release reads 1"),
+        (changed(app_id="1"), "ValueError: '1' is not a count"),
+        (changed_part(events=3.0), "ValueError: 3.0 is not a count"),
+        (changed_part(key=""), "ValueError: '' is not a text"),
+        (changed(parts=[{"key": "k"}]), "ValueError: a part with the fields ['key']"),
+        (b"{}", "KeyError: 'version'"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_with_which_manifest(body: bytes, said: str) -> None:
+    with pytest.raises(HourUnusable) as refused:
+        Manifest.from_json(body, GOOD.name)
+    assert str(refused.value) == f"The manifest {GOOD.name.key} cannot be read ({said})."
+
+
+def test_a_refusal_can_be_shown_whatever_stands_in_the_body() -> None:
+    with pytest.raises(HourUnusable) as refused:
+        Manifest.from_json(changed(exported_at="20251223T221503.120Z\x19\n\u202e"), GOOD.name)
+    assert str(refused.value).isprintable()
+
+
+def test_a_refusal_shows_a_hundred_characters_of_the_reason() -> None:
+    with pytest.raises(HourUnusable) as refused:
+        Manifest.from_json(changed(version="x" * 500), GOOD.name)
+    assert str(refused.value).endswith(f"(ValueError: version '{'x' * 91}).")
+
+
+def test_a_body_as_large_as_one_of_ours_can_be_is_looked_into() -> None:
+    with pytest.raises(HourUnusable, match="JSONDecodeError"):
+        Manifest.from_json(b" " * (64 << 20), GOOD.name)
