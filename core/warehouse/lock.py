@@ -47,12 +47,17 @@ class SchemaLock:
         """Wait for the row, and hold it to the transaction's end. Returns the new generation.
 
         Raises:
-            WarehouseUnavailable: It was not to be had in time. Transient.
+            WarehouseUnavailable: It was not to be had in time, or another lake's loader took the schema a
+                moment ago, which this session may not see yet. Transient.
             WarehouseRefused: As :meth:`check`. Permanent.
         """
         ours = {"lake": self.lake_url, "app_id": self.app_id}
-        session.run(statements.TAKE_LOCK, ours, attempt=attempt)
-        return self.check(session, attempt)
+        taken = session.run(statements.TAKE_LOCK, ours, attempt=attempt).affected
+        generation = self.check(session, attempt)
+        if taken != 1:  # UPDATE works on what is committed, also on what this session is not shown yet
+            msg = f"Could not {attempt}: another lake has just taken the schema. Another attempt sees which."
+            raise WarehouseUnavailable(msg)
+        return generation
 
 
 def transaction_of(session: Session) -> str:

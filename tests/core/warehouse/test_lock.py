@@ -14,11 +14,11 @@ from core.warehouse.session import Answer, Session
 OURS = SchemaLock("s3://lake/amplitude/", 100)
 
 
-def session_with(*rows: dict[str, Any], statement: str = statements.READ_LOCK) -> Session:
+def session_with(*rows: dict[str, Any], statement: str = statements.READ_LOCK, locked: int = 1) -> Session:
     class Answers:
         def run(self, sql: str, *_values: object, attempt: str) -> Answer:
             assert attempt
-            return Answer(list(rows), len(rows)) if sql == statement else Answer([], 0)
+            return Answer(list(rows), len(rows)) if sql == statement else Answer([], locked)
 
     return cast("Session", Answers())
 
@@ -40,6 +40,12 @@ def test_any_other_is_refused_with_both_names(held: dict[str, Any]) -> None:
     with pytest.raises(WarehouseRefused, match=r"Could not read the ledger: the schema serves") as refused:
         OURS.check(session_with(held), "read the ledger")
     assert f"not {OURS.lake_url} (app {OURS.app_id})" in str(refused.value)
+
+
+def test_a_session_that_does_not_see_yet_whose_schema_it_is_goes_no_further() -> None:
+    """The UPDATE has met the other lake's row, the SELECT is shown the one from before."""
+    with pytest.raises(WarehouseUnavailable, match="Could not load: another lake has just taken the schema"):
+        OURS.take(session_with(row(None, None), locked=0), "load")
 
 
 @pytest.mark.parametrize("count", [0, 2])
