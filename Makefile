@@ -12,12 +12,13 @@ unexport PYTHONHOME
 export PYTHON
 
 python := .venv/bin/python
-# Tests that wait for servers and processes run side by side; `make test WORKERS=4` on a larger machine.
+# Tests run side by side; `make test WORKERS=4` on a larger machine.
 WORKERS ?= 2
+side_by_side := -n $(WORKERS) --dist worksteal
 
 # How long the campaigns are, and where they begin; `make crash KILLS=20 SEED=7` for a short one.
 KILLS ?= 500
-STEPS ?= 10000
+STEPS ?= 200000
 INPUTS ?= 1000000
 SEED ?= 1
 
@@ -53,10 +54,10 @@ format: install ## Put the code into its format, and fix what can be fixed
 	$(python) -m ruff format $(packages)
 
 test-fast: install ## The tests that take milliseconds
-	$(python) -m pytest -m "not slow and not live" --cov=core --cov-report= --cov-fail-under=0
+	$(python) -m pytest $(side_by_side) -m "not slow and not live" --cov=core --cov-report= --cov-fail-under=0
 
 test-slow: install ## The tests that start servers, flows or other processes
-	$(python) -m pytest -n $(WORKERS) --dist worksteal -m "slow and not live" --cov=core --cov-append --cov-report= --cov-fail-under=0
+	$(python) -m pytest $(side_by_side) -m "slow and not live" --cov=core --cov-append --cov-report= --cov-fail-under=0
 
 coverage: install
 	$(python) -m coverage report

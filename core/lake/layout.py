@@ -88,7 +88,7 @@ class ManifestName:
         match = _MANIFEST_KEY.fullmatch(key)
         try:
             if match is None:
-                raise ValueError(key)
+                raise ValueError
             name = cls(
                 hour=ExportHour.parse(f"{match['day']}T{match['hour']}"),
                 exported_at=datetime.strptime(match["exported_at"], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC),
@@ -97,7 +97,7 @@ class ManifestName:
                 digest=match["digest"],
             )
             if name.key != key:  # a year before 1000 is written in fewer digits
-                raise ValueError(key)
+                raise ValueError
             return name
         except Exception as error:
             raise _foreign(key) from error

@@ -255,3 +255,64 @@ def test_reasons_are_told_in_words() -> None:
     ]
     done = plan_gaps(NOW, ExportWindow(NEWEST - 50, NEWEST - 50), held, rules=RULES, settle=False, damaged={})
     assert done.reasons() == ["nothing: no hour is missing, and none is due to be asked for again"]
+
+
+def test_a_plan_says_what_it_was_made_for_and_what_is_still_resting() -> None:
+    asked = ExportWindow(NEWEST - 2, NEWEST)
+    held = verdicts_of(name(hour.complete_at, Status.DATA, 1, hour=hour) for hour in (NEWEST - 2, NEWEST - 1))
+    harmed = {NEWEST - 2: "a part is missing"}
+    plan = plan_gaps(
+        NOW, asked, held, rules=RULES, settle=True, damaged=harmed, to_verify=(NEWEST - 1, NEWEST)
+    )
+    assert plan == GapPlan(
+        now=NOW,
+        wanted=asked,
+        why={NEWEST - 2: Why.DAMAGED, NEWEST: Why.MISSING},
+        windows=(ExportWindow(NEWEST - 2, NEWEST - 2), ExportWindow(NEWEST, NEWEST)),
+        resting=(NEWEST - 1,),
+        damaged=harmed,
+        to_verify=(NEWEST - 1, NEWEST),
+    )
+
+
+@pytest.mark.parametrize(("late", "settle_hours", "rests"), [(1, 24, True), (0, 24, False), (1, 0, False)])
+def test_an_hour_rests_until_the_instant_when_it_is_due(late: int, settle_hours: int, rests: bool) -> None:
+    rules = PlanRules(settle_hours=settle_hours)
+    now = settled_from(NEWEST, timedelta(hours=24)) - timedelta(milliseconds=late)
+    held = verdicts_of([name(NEWEST.complete_at, Status.DATA, 1, hour=NEWEST)])
+    plan = plan_gaps(now, ExportWindow(NEWEST, NEWEST), held, rules=rules, settle=False, damaged={})
+    assert plan.resting == ((NEWEST,) if rests else ())
+
+
+def test_an_hour_that_is_settled_early_on_rests_no_more() -> None:
+    """It cannot be: it was exported when the clock of that machine was ahead."""
+    held = verdicts_of([name(settled_from(NEWEST, RULES.settle), Status.DATA, 1, hour=NEWEST)])
+    plan = plan_gaps(NOW, ExportWindow(NEWEST, NEWEST), held, rules=RULES, settle=True, damaged={})
+    assert (plan.why, plan.resting) == ({}, ())
+
+
+def test_an_export_at_the_very_instant_at_which_an_hour_is_due_is_counted() -> None:
+    again = [(25 + turn, Status.DATA, 9) for turn in range(EXPORTS_OF_A_SHRUNK_HOUR)]
+    assert planned(EARLY, *again) is None
+    assert planned(EARLY, *again[:-1]) is Why.SHRUNK
+
+
+def test_an_hour_that_begins_exactly_so_many_days_ago_is_verified() -> None:
+    now = NEWEST.start + 8 * DAY
+    hours = hours_to_verify(now, ExportWindow(NEWEST, NEWEST + 50), rules=RULES, whole=False)
+    assert hours[0] == NEWEST + 24
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_hour_that_is_not_complete_is_refused_as_such(first: bool) -> None:
+    asked = {"first": NEWEST + 1, "last": None} if first else {"first": None, "last": NEWEST + 1}
+    with pytest.raises(InvalidInput, match=rf"The newest hour that can be exported now is {NEWEST}\."):
+        gap_window(NOW, since=NEWEST - 5, **asked)
+
+
+def test_whoever_has_no_gap_is_told_how_to_begin() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        gap_window(NOW, first=None, last=None, since=None)
+    assert str(refused.value) == (
+        "No hour has been asked for yet, so there is no gap. Give --start, or run python -m flows.ingest."
+    )

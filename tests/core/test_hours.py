@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -331,3 +333,48 @@ def test_every_hour_lies_in_one_stretch_and_stretches_lie_far_apart(places: set[
     assert ends <= {NOON + place for place in places}
     for before, after in pairwise(cut):
         assert (after.first.start - before.last.start).days >= 30
+
+
+# What is said of it
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (
+            lambda: ExportHour(datetime(2025, 12, 23, 19)),  # noqa: DTZ001
+            "Export hours are UTC: 2025-12-23T19:00:00 is naive or in another time zone.",
+        ),
+        (
+            lambda: ExportHour(datetime(2025, 12, 23, 19, 30, tzinfo=UTC)),
+            "An export hour starts on the hour, 2025-12-23T19:30:00+00:00 does not.",
+        ),
+        (
+            lambda: ExportHour.containing(datetime(2025, 12, 23, 19)),  # noqa: DTZ001
+            "An instant needs a time zone, 2025-12-23T19:00:00 has none.",
+        ),
+        (
+            lambda: ExportHour.parse("x" * 99),
+            f"Not an export hour: '{'x' * 40}'. Write it in UTC as 2025-12-23T19 (or 20251223T19).",
+        ),
+        (
+            lambda: ExportHour.parse("2025-12-23T24:00:00." + "0" * 30 + "Z"),
+            "Not an export hour: '2025-12-23T24:00:00.00000000000000000000' (hour must be in 0..23).",
+        ),
+    ],
+)
+def test_a_refusal_says_what_came_and_what_is_expected(ask: Callable[[], object], said: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        ask()
+    assert str(refused.value) == said
+
+
+def test_the_machine_s_own_time_zone_makes_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")  # a quarter of an hour beside everybody's hours
+    time.tzset()
+    try:
+        found = ExportHour.containing(datetime(2025, 12, 23, 19, 20, tzinfo=UTC))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert str(found) == "2025-12-23T19"

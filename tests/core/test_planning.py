@@ -310,3 +310,19 @@ def test_what_the_settings_are_if_nobody_says_otherwise() -> None:
 def test_how_long_an_hour_rests_is_a_stretch_of_time() -> None:
     assert RULES.settle == timedelta(days=1)
     assert PlanRules(settle_hours=0).settle == timedelta(0)
+
+
+def test_an_hour_that_has_just_begun_is_no_longer_in_the_future() -> None:
+    with pytest.raises(InvalidInput, match=f"{NEWEST} is complete at 2025-12-23T22:00Z"):
+        wanted("2025-12-23T19", now=NEWEST.start)
+    with pytest.raises(InvalidInput, match=f"{NEWEST} lies in the future"):
+        wanted("2025-12-23T19", now=NEWEST.start - timedelta(microseconds=1))
+
+
+def test_what_earlier_runs_did_not_bring_ends_where_the_wanted_hours_begin() -> None:
+    asked = ExportWindow(NEWEST - 2, NEWEST)
+    held = committed(NEWEST - 4)
+    plan = plan_missing(NOW, asked, held, rules=RULES, wanted_since=NEWEST - 5)
+    assert plan.behind == (NEWEST - 5, NEWEST - 3)
+    assert plan_missing(NOW, asked, held, rules=RULES, wanted_since=NEWEST - 2).behind == ()
+    assert plan_missing(NOW, asked, held, rules=RULES).behind == ()

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import random
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -329,3 +330,46 @@ def test_a_directory_that_no_allowed_archive_has_is_refused_before_it_is_read(
         check_archive(path, limits=ArchiveLimits(max_members=1))
     if counted == len(members):
         check_archive(path, limits=ArchiveLimits(max_members=10))
+
+
+# What is said of it
+
+
+def beyond(path: Path, limits: ArchiveLimits) -> str:
+    with pytest.raises(StrangeArchive) as refused:
+        check_archive(path, limits=limits)
+    return str(refused.value)
+
+
+def test_a_refusal_names_the_setting_that_allows_more(tmp_path: Path) -> None:
+    path = archive_of(tmp_path, *TWO)
+    total = sum(len(packed) for _, packed in TWO)
+    assert beyond(path, ArchiveLimits(max_members=1)) == (
+        "The archive has 2 members, more than the 1 allowed (setting max_archive_members)."
+    )
+    assert beyond(path, ArchiveLimits(max_archive_gzip_bytes=total - 1)) == (
+        f"The archive unzips to {total} bytes, more than the {total - 1} allowed (setting max_archive_gib)."
+    )
+    check_archive(path, limits=ArchiveLimits(max_members=2, max_archive_gzip_bytes=total))
+
+
+@pytest.mark.parametrize(("name_bytes", "allowed"), [(512 - 46, True), (512 - 45, False)])
+def test_a_directory_is_too_large_when_members_take_more_than_512_bytes_each(
+    tmp_path: Path, name_bytes: int, allowed: bool
+) -> None:
+    path = archive_of(tmp_path, ("x" * name_bytes, b""), layout=Layout("stored"))
+    one = ArchiveLimits(max_members=1)
+    if allowed:
+        check_archive(path, limits=one)
+    else:
+        assert beyond(path, one) == "The archive's directory is larger than 1 members can have."
+
+
+def test_a_member_whose_size_differs_is_named_with_both_sizes(tmp_path: Path) -> None:
+    path = archive_of(tmp_path, *TWO, layout=Layout("deflated"))
+    whole = bytearray(path.read_bytes())
+    at = directory_field(whole, 24)
+    (size,) = struct.unpack_from("<L", whole, at)
+    struct.pack_into("<L", whole, at, size + 5)
+    path.write_bytes(whole)
+    assert broken(path) == f"'{TWO[0][0]}' has {size} bytes, the zip says {size + 5}."

@@ -167,3 +167,17 @@ def test_a_foreign_name_is_shown_on_one_short_line(name: str) -> None:
     assert len(text) <= 80
     assert text.isprintable()
     assert ascii(name).startswith(text[:70])
+
+
+def test_a_message_says_what_is_wrong_with_which_name_and_what_to_do() -> None:
+    assert strange("stranger.bin") == (
+        "The archive holds a stranger, 'stranger.bin'. Nothing of this archive is taken, "
+        "for what is not recognised could be data. Please report the name."
+    )
+    assert strange(name_of(), name_of()) == f"'{name_of()}' is in the archive twice."
+
+
+@pytest.mark.parametrize(("length", "cut"), [(78, False), (79, True), (5_000, True)])
+def test_a_foreign_name_is_cut_only_if_it_is_too_long(length: int, cut: bool) -> None:
+    name = "x" * length
+    assert shown(name) == (f"'{name[:75]}…'" if cut else f"'{name}'")

@@ -275,3 +275,37 @@ def test_meters_are_independent() -> None:
     one, other = LineMeter(), LineMeter()
     one.feed(LINES)
     assert other.facts == JsonFacts(0, 0, 0)
+
+
+# What is said of it
+
+
+def test_a_refusal_says_whether_the_member_is_broken_inside_or_something_follows_it() -> None:
+    whole = gzipped(random.Random(7).randbytes(200_000))
+    middle = bytearray(gzip.compress(bytes(200_000), 0, mtime=0))
+    middle[65_551] ^= 0xFF  # the length of a stored block, when some have come out already
+    assert refused(cut(bytes(middle), 4_096)).startswith("a member is not sound gzip (inside: ")
+    assert refused([b"no gzip at all"]).startswith("a member is not sound gzip (inside: ")
+    for chunks in ([whole + b"rubbish" * 9], [whole, b"rubbish" * 9]):
+        assert refused(chunks).startswith("a member is not sound gzip (behind its end: ")
+
+
+def test_a_second_stream_that_is_broken_inside_is_not_taken_for_rubbish() -> None:
+    second = bytearray(gzip.compress(bytes(200_000), 0, mtime=0))
+    second[65_551] ^= 0xFF
+    assert "(inside: " in refused([gzipped(), *cut(bytes(second), 4_096)])
+
+
+def test_a_refusal_names_the_setting_that_allows_more() -> None:
+    whole = gzip.compress(bytes((1 << 20) + 1), mtime=0)
+    assert refused([whole], max_bytes=1_000) == (
+        "a member gunzips to more than 1,000 bytes (setting max_member_json_gib or max_hour_json_gib)."
+    )
+    assert refused([whole], max_ratio=7) == (
+        "a member gunzips to more than 7 times its size, which no real export does (setting max_gzip_ratio)."
+    )
+
+
+def test_the_ratio_counts_from_the_first_byte_beyond_a_mebibyte() -> None:
+    assert len(gunzipped([gzip.compress(bytes(1 << 20), mtime=0)], max_ratio=1)) == 1 << 20
+    refused([gzip.compress(bytes((1 << 20) + 1), mtime=0)], max_ratio=1)

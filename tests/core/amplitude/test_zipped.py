@@ -186,7 +186,8 @@ def test_a_small_zip64_archive_is_read_by_its_own_end_record(tmp_path: Path, mem
     whole = path.read_bytes()
     at = whole.rindex(b"PK\5\6")
     directory, start = struct.unpack_from("<2L", whole, at + 12)
-    end64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 2, 2, directory, start)
+    told = 2 if members == 0xFFFF else 9  # not asked, if the end record says it all
+    end64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, told, told, directory, start)
     locator = struct.pack("<4sLQL", b"PK\6\7", 0, at, 1)
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, members, members, 0xFFFFFFFF, 0xFFFFFFFF, 0)
     if members != 0xFFFF:

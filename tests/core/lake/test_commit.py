@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import gzip
+import threading
+import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta, timezone
@@ -18,9 +20,11 @@ from core.lake.commit import LocalPart, commit_hour
 from core.lake.identity import LakeIdentity
 from core.lake.layout import Compression, Status
 from core.lake.manifest import Manifest
+from core.lake.store import Lake
 from core.lake.verdict import verdict_of
 from emulators.s3.faults import FaultKind
 from tests.core.lake.examples import APP, HOST, HOUR, member_of
+from tests.core.lake.shelf import Shelf
 from tests.core.lakes import Pond, events_of, write_parts
 
 pytestmark = pytest.mark.slow
@@ -329,3 +333,50 @@ def test_a_restore_that_was_killed_may_be_repeated(pond: Pond, tmp_path: Path) -
         pond.fill(tmp_path, HOUR, 3, exported_at=SETTLED, restore=True)
     assert pond.fill(tmp_path, HOUR, 3, exported_at=SETTLED, restore=True) == committed(pond)
     assert pond.get(lost.key) == events_of(HOUR, 0, 3)
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_what_a_hour_was_exported_for_is_in_its_status(
+    pond: Pond, tmp_path: Path, compression: Compression
+) -> None:
+    """A restored hour is loaded again although its content is the same: its rows may be damaged, too."""
+    first = pond.fill(tmp_path, HOUR, 3, compression=compression)
+    again = pond.fill(tmp_path, HOUR, 3, exported_at=SETTLED, restore=True, compression=compression)
+    assert (first.status, again.status) == (Status.DATA, Status.RESTORED)
+    found = verdict_of(HOUR, pond.lake.manifest_names(HOUR, HOUR))
+    assert (found.content, found.restored_at) == (again.name, SETTLED)
+
+
+class Counting(Lake):
+    """A lake that puts no part anywhere, and counts how many are on their way at once."""
+
+    def __init__(self) -> None:
+        client: Any = Shelf()
+        super().__init__(client, bucket="lake")
+        self.lock = threading.Lock()
+        self.at_once = self.most = 0
+
+    def put_part(self, path: Path, key: str, *, crc32: int) -> None:
+        with self.lock:
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+        time.sleep(0.01)
+        with self.lock:
+            self.at_once -= 1
+
+
+@pytest.mark.parametrize("uploads_at_once", [1, 3])
+def test_no_more_parts_go_up_at_once_than_were_allowed(tmp_path: Path, uploads_at_once: int) -> None:
+    lake = Counting()
+    commit_hour(
+        lake,
+        HOUR,
+        write_parts(tmp_path, HOUR, [events_of(HOUR, number, 1) for number in range(9)]),
+        app_id=APP,
+        api_host=HOST,
+        exported_at=SETTLED,
+        window=ExportWindow(HOUR, HOUR),
+        compression="none",
+        uploads_at_once=uploads_at_once,
+    )
+    assert lake.most == uploads_at_once

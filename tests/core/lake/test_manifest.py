@@ -226,6 +226,17 @@ def test_a_reason_that_this_release_did_not_write_is_refused(reason: object) -> 
         Manifest.from_json(changed(reason=reason), GOOD.name)
 
 
+def test_a_body_is_utf_8_that_can_be_read_by_hand() -> None:
+    written = replace(GOOD, status=Status.GIVEN_UP, parts=(), reason="Zürich, 東京")
+    assert "Zürich, 東京".encode() in written.to_json()
+    assert Manifest.from_json(written.to_json(), written.name) == written
+
+
+def test_a_part_may_hold_nothing() -> None:
+    empty = replace(GOOD, parts=(replace(GOOD.parts[0], events=0, json_bytes=0),))
+    assert Manifest.from_json(empty.to_json(), empty.name).events == 0
+
+
 def test_a_reason_does_not_show_in_the_name() -> None:
     mark = manifest(status=Status.GIVEN_UP)
     assert replace(mark, reason="because").name == mark.name

@@ -234,3 +234,10 @@ def test_an_hour_is_spelled_as_the_tables_have_it() -> None:
 def test_what_an_hour_holds_is_added_up() -> None:
     assert to_load(3, 0, 4).events == 7
     assert to_load().events == 0
+
+
+def test_a_transaction_of_exactly_a_thousand_files_is_one() -> None:
+    hours = [to_load(*[1] * 500, hour=HOUR + later) for later in range(5)]
+    assert [[one.hour for one in batch] for batch in batches(hours)] == [
+        [HOUR, HOUR + 1], [HOUR + 2, HOUR + 3], [HOUR + 4]
+    ]  # fmt: skip
