@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -69,22 +68,16 @@ def test_a_journal_goes_on_where_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_runs_are_processes_that_can_be_killed(tmp_path: Path) -> None:
-    import os
-
     with Nursery(dict(os.environ), tmp_path) as nursery:
         nursery.wait_until_ready()
         sound, wrong = nursery.start("this", hours=1), nursery.start("flows.ingest", "--bad", hours=1)
         assert (sound.wait(60), wrong.wait(60)) == (0, 2)
         assert "unrecognized arguments: --bad" in wrong.text
         idle = nursery.start("http.server", "0", "--bind", "127.0.0.1", hours=1)
-        deadline = time.monotonic() + 60
-        while "Serving HTTP" not in idle.text and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not idle.ended.is_set()
+        assert not idle.ended.wait(0.5)
         assert idle.kill() == ""  # it never planned anything
         assert idle.exit_code == -signal.SIGKILL
         assert not idle.wait_until_planned(1)
-    assert threading.active_count() < 50
 
 
 def _campaign(tmp_path: Path, *flags: str) -> tuple[int, str]:
