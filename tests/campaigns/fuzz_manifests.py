@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -157,7 +158,7 @@ def _another(chance: Random, value: object) -> object:
         )
     if isinstance(value, int) and chance.random() < 0.5:
         return value + chance.choice((-1, 1, 1 << 31, 1 << 64))
-    return chance.choice((*_VALUES, *_TEXTS))
+    return deepcopy(chance.choice((*_VALUES, *_TEXTS)))  # it may be altered in its turn
 
 
 _VALUES: tuple[Any, ...] = (

@@ -51,6 +51,13 @@ def test_an_input_follows_from_seed_and_number(scratch: Path) -> None:
     assert {type(each) for each in drawn} == {ArchiveInput, LakeInput}
 
 
+def test_an_input_does_not_depend_on_what_was_drawn_before_it(scratch: Path) -> None:
+    numbers = range(0, 16_000, 8)  # what lies in a lake
+    judge = Judge(1, scratch)
+    forwards = {number: judge.draw(number) for number in numbers}
+    assert forwards == {number: judge.draw(number) for number in reversed(numbers)}
+
+
 def test_every_seed_is_sound_and_tiny(scratch: Path) -> None:
     for number, seed in enumerate(seeds()):
         path, folder = scratch / "archive.zip", scratch / str(number)
