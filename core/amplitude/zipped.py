@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from core.amplitude.directory import shown
 from core.errors import BrokenAnswer
@@ -24,9 +25,12 @@ CHUNK_BYTES = 64 * 1024
 _END = struct.Struct("<4s4H2LH")
 _END_SIGNATURE = b"PK\x05\x06"
 _LOCATOR = struct.Struct("<4sLQL")
+_LOCATOR_SIGNATURE = b"PK\x06\x07"
 _END64 = struct.Struct("<4sQ2H2L4Q")
-_LONGEST_COMMENT = 0xFFFF
-_IN_ZIP64 = 0xFFFF
+_END64_SIGNATURE = b"PK\x06\x06"
+_NO_COMMENT = b"\0\0"
+_LONGEST_END = _END64.size + _LOCATOR.size + _END.size + 0xFFFF  # with the longest comment
+_ONES = (0xFFFF, 0xFFFF_FFFF)  # of members and bytes: the Zip64 form tells
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _COMPLAINTS = (
     zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError,
@@ -94,7 +98,11 @@ def chunks_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo | str) -> Genera
 
 
 def directory_bytes(path: Path) -> int:
-    """How large the directory is, which zipfile reads into memory whole; 0 if there is none that can be."""
+    """How large the directory is, which zipfile reads into memory whole; 0 if there is none that can be.
+
+    Raises:
+        BrokenAnswer: It is said in two ways, and they disagree: zipfile might follow either. Transient.
+    """
     try:
         stated = _end_record(path)[1]
     except (struct.error, ValueError):
@@ -115,23 +123,37 @@ def _end_record(path: Path) -> tuple[int, int]:
     """How many members the end record counts, and how many bytes their directory has."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
-        begin = max(0, size - _END.size - _LONGEST_COMMENT)
+        begin = max(0, size - _LONGEST_END)
         file.seek(begin)
         tail = file.read()
-        at = tail.rindex(_END_SIGNATURE)
-        fields = _END.unpack_from(tail, at)
-        members, directory = fields[4], fields[5]
-        if members != _IN_ZIP64 or begin + at < _LOCATOR.size:
-            return members, directory
-        file.seek(begin + at - _LOCATOR.size)
-        signature, _, end64, _ = _LOCATOR.unpack(file.read(_LOCATOR.size))
-        if signature != b"PK\x06\x07":
-            return members, directory
-        if end64 > size:  # it may be more than a file can be asked to go to
-            raise ValueError
-        file.seek(end64)
-        fields = _END64.unpack(file.read(_END64.size))
-        return fields[7], fields[8]
+        at = len(tail) - _END.size
+        if at < 0 or not tail.startswith(_END_SIGNATURE, at) or not tail.endswith(_NO_COMMENT):
+            at = tail.rindex(_END_SIGNATURE)
+        narrow = _END.unpack_from(tail, at)[4:6]
+        locator = at - _LOCATOR.size
+        if locator < 0 or not tail.startswith(_LOCATOR_SIGNATURE, locator):
+            return narrow
+        # Where the locator says, and right before it: Python has looked at either, depending on its release.
+        places = {_LOCATOR.unpack_from(tail, locator)[2], begin + locator - _END64.size}
+        wide = {found for place in places if (found := _zip64_record(file, place, size)) is not None}
+    if not wide:
+        return narrow
+    stated = wide.pop()
+    if wide or any(
+        short not in {ones, long} for short, ones, long in zip(narrow, _ONES, stated, strict=True)
+    ):
+        msg = "The archive's end record and its Zip64 form disagree about the directory."
+        raise BrokenAnswer(msg)
+    return stated
+
+
+def _zip64_record(file: BinaryIO, place: int, size: int) -> tuple[int, int] | None:
+    """Members and bytes of the directory, if there is such a record at this place."""
+    if not 0 <= place <= size - _END64.size:
+        return None
+    file.seek(place)
+    fields = _END64.unpack(file.read(_END64.size))
+    return fields[7:9] if fields[0] == _END64_SIGNATURE else None
 
 
 def _not_whole(name: str, error: BaseException) -> BrokenAnswer:

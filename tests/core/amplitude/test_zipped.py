@@ -186,8 +186,7 @@ def test_a_small_zip64_archive_is_read_by_its_own_end_record(tmp_path: Path, mem
     whole = path.read_bytes()
     at = whole.rindex(b"PK\5\6")
     directory, start = struct.unpack_from("<2L", whole, at + 12)
-    told = 2 if members == 0xFFFF else 9  # not asked, if the end record says it all
-    end64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, told, told, directory, start)
+    end64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 2, 2, directory, start)
     locator = struct.pack("<4sLQL", b"PK\6\7", 0, at, 1)
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, members, members, 0xFFFFFFFF, 0xFFFFFFFF, 0)
     if members != 0xFFFF:
@@ -203,9 +202,48 @@ def test_an_end_record_beyond_the_file_is_not_looked_for(tmp_path: Path, place: 
     path = tmp_path / "a.zip"
     locator = struct.pack("<4sLQL", b"PK\6\7", 0, place, 1)
     path.write_bytes(b"x" * 100 + locator + end_record(0xFFFF, 10))
-    assert directory_bytes(path) == 0
+    assert directory_bytes(path) == 10
     with pytest.raises(BrokenAnswer, match="not a complete zip archive"):
         checked(path)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize(("members", "directory"), [(2, 47), (1, 122), (0xFFFF, 47), (1, 0xFFFF_FFFF)])
+def test_end_records_that_disagree_are_refused_before_zipfile_follows_one(
+    tmp_path: Path, members: int, directory: int, elsewhere: bool
+) -> None:
+    """Otherwise a small one would hide how large a directory is read into memory."""
+    path = tmp_path / "a.zip"
+    honest = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 2, 2, 122, 0)
+    place = 0 if elsewhere else 222
+    padding = honest.ljust(222, b"x") if elsewhere else b"x" * 222
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, place, 1)
+    path.write_bytes(
+        padding + (b"y" * 56 if elsewhere else honest) + locator + end_record(members, directory)
+    )
+    for look in (directory_bytes, checked):
+        with pytest.raises(BrokenAnswer, match=r"disagree about the directory|not a complete zip"):
+            look(path)
+
+
+def test_two_zip64_records_that_disagree_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    records = [
+        struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 2, 2, size, 0).ljust(60, b"x")
+        for size in (47, 22)
+    ]
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
+    path.write_bytes(records[0] + records[1][:56] + locator + end_record(0xFFFF, 0xFFFF_FFFF))
+    with pytest.raises(BrokenAnswer, match="disagree about the directory"):
+        directory_bytes(path)
+
+
+def test_the_end_record_at_the_very_end_counts_whatever_its_fields_spell(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    spelled = int.from_bytes(b"PK\5\6", "little")
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 46, spelled, 0)
+    path.write_bytes(b"x" * 100 + end)
+    assert directory_bytes(path) == 46
 
 
 def test_an_end_record_is_found_before_the_longest_comment(tmp_path: Path) -> None:
