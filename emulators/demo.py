@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.hours import ExportHour
-from emulators.prefect_server import PrefectServer
+from emulators.prefect_server import PrefectServer, private_environment
 from emulators.stack import EmbeddedStack, StackError
 
 _PROJECT = Path(__file__).resolve().parent.parent
@@ -64,16 +63,15 @@ def main() -> int:
     try:
         with contextlib.ExitStack() as cleanup:
             home = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="amplitude-demo-")))
+            environment = private_environment(home) | {"PREFECT_LOGGING_LEVEL": "WARNING"}
             began = time.perf_counter()
             console.print("Starting Amplitude, S3, Snowflake (emulators) and a Prefect server …")
             # The server takes longest: it starts first, and is waited for last.
-            server = cleanup.enter_context(PrefectServer(_environment(home), home / "prefect-server.log"))
+            server = cleanup.enter_context(PrefectServer(environment, home / "prefect-server.log"))
             stack = cleanup.enter_context(EmbeddedStack(events_per_hour=options.events_per_hour))
             server.wait_until_ready()
             console.print(f"… all running after {time.perf_counter() - began:.0f} s.\n")
-            _demonstrate(
-                console, {**_environment(home), **stack.environment, "PREFECT_API_URL": server.api_url}
-            )
+            _demonstrate(console, {**environment, **stack.environment, "PREFECT_API_URL": server.api_url})
     except KeyboardInterrupt:
         console.print("\nInterrupted; everything is stopped.")
         return 130
@@ -123,20 +121,6 @@ def _run(console: Console, environment: Mapping[str, str], module: str, *argumen
     if done.returncode:
         msg = f"python -m {module} ended with {done.returncode}."
         raise DemoFailed(msg)
-
-
-def _environment(home: Path) -> dict[str, str]:
-    """A Prefect of its own, that keeps nothing and tells nobody; no stray credentials of the caller's."""
-    strays = ("AMP_", "AWS_", "SNOWFLAKE_", "PREFECT_", "BUCKET_", "KMS_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(strays)}
-    return kept | {
-        "PREFECT_HOME": str(home / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": "127.0.0.1,localhost",
-        "PREFECT_LOGGING_LEVEL": "WARNING",
-    }
 
 
 def _connect(environment: Mapping[str, str]) -> Any:

@@ -20,6 +20,25 @@ from emulators.children import StackError, free_port
 _END_SECONDS = 5.0
 
 
+_STRAYS = ("AMP_", "AWS_", "SNOWFLAKE_", "PREFECT_", "BUCKET_", "KMS_")
+
+
+def private_environment(home: Path) -> dict[str, str]:
+    """This process's environment, with a Prefect of its own that tells nobody, and no stray credentials.
+
+    Args:
+        home: Where Prefect keeps what it keeps.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_STRAYS)}
+    return kept | {
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+
+
 class PrefectServer:
     """``prefect server start``, without its user interface.
 

@@ -26,14 +26,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulators.prefect_server import PrefectServer
+from emulators.prefect_server import PrefectServer, private_environment
 from tests.campaigns.crash_journal import Journal
 
 if TYPE_CHECKING:
     from tests.campaigns.crash_ground import Ground
 
 _PROJECT = Path(__file__).resolve().parents[2]
-_STRAYS = ("AMP_", "AWS_", "SNOWFLAKE_", "PREFECT_", "BUCKET_", "KMS_")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,7 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _campaign(options: argparse.Namespace, journal: Journal) -> None:
     folder = Path(tempfile.mkdtemp(prefix="amplitude-crash-"))
-    environment = _environment(folder)
+    environment = private_environment(folder)
+    environment |= {"PREFECT_LOGGING_TO_API_ENABLED": "false", "PYTHONPATH": str(_PROJECT)}
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(lambda: shutil.rmtree(folder, ignore_errors=True) if journal.is_good else None)
         api_url = options.prefect_api
@@ -97,20 +97,6 @@ def _round(number: int, options: argparse.Namespace, projects: list[Ground], jou
         chosen = f" --step {options.step!r}" if options.step else ""
         again = f"--seed {options.seed} --only {number} --ingest {options.ingest}{chosen}"
         _say(f"Again: python -m tests.campaigns.crash {again}")
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """A Prefect of its own, that tells nobody; no stray credentials of the caller's."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_STRAYS)}
-    return kept | {
-        "PREFECT_HOME": str(folder / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_LOGGING_TO_API_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": "127.0.0.1,localhost",
-        "PYTHONPATH": str(_PROJECT),
-    }
 
 
 def _read(arguments: list[str] | None) -> argparse.Namespace:

@@ -13,8 +13,10 @@ Ends with 1 if anything failed, or if less than a fifth of all inputs came as fa
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import multiprocessing
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -35,6 +37,9 @@ MEMORY_CAP_BYTES = 1 << 30
 _MEMORY_DISK = Path("/dev/shm")
 _AT_ONCE = 5_000
 
+#: So many inputs take a few seconds; on a machine that is busy, a minute.
+_LONGEST_SECONDS = 600
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Read as many inputs as asked for; 1 if any failed, or too few came as far as gzip."""
@@ -43,21 +48,28 @@ def main(arguments: list[str] | None = None) -> int:
         return _again(options.seed, options.only)
     began, count = time.monotonic(), Count()
     first, end = options.first, options.first + options.inputs
-    ranges = [(options.seed, at, min(at + _AT_ONCE, end)) for at in range(first, end, _AT_ONCE)]
-    with ProcessPoolExecutor(
-        options.workers,
-        multiprocessing.get_context("spawn"),
-        initializer=_cap_memory,
-        max_tasks_per_child=None,
-    ) as pool:
-        futures: dict[Future[Count], int] = {pool.submit(play, *given): given[1] for given in ranges}
-        for future in as_completed(futures):
-            try:
+    starts = range(first, end, _AT_ONCE)
+    with _scratch() as scratch:
+        pool = ProcessPoolExecutor(
+            options.workers, multiprocessing.get_context("spawn"), initializer=_cap_memory
+        )
+        try:
+            futures: dict[Future[Count], int] = {
+                pool.submit(watched, options.seed, at, min(at + _AT_ONCE, end), scratch): at for at in starts
+            }
+            for future in as_completed(futures):
                 count += future.result()
-            except BrokenProcessPool:  # a reader has ended its process
-                start = min(at for other, at in futures.items() if not other.done() or other.exception())
-                _say(f"A worker died in the inputs from {start} on: --from {start} --workers 1")
-                return 1
+        except BrokenProcessPool:  # a reader has ended its process, or hung where nothing could stop it
+            start = min(at for other, at in futures.items() if not other.done() or other.exception())
+            _say(
+                f"A worker died in the inputs from {start} on: --from {start} --inputs {_AT_ONCE} --workers 1"
+            )
+            return 1
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+                worker.join()
     for failure in count.failures.values():
         _say(f"FAILED {count.failed[failure.kind]:,} times: {failure.kind}")
         _say(f"  {failure.detail[:1500]}")
@@ -67,10 +79,31 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if count.is_good else 1
 
 
-def play(seed: int, first: int, end: int, read: Reader = read_archive) -> Count:
-    """Judge the inputs from ``first`` to ``end``, which is not included."""
+def watched(
+    seed: int,
+    first: int,
+    end: int,
+    below: Path,
+    *,
+    read: Reader = read_archive,
+    seconds: float = _LONGEST_SECONDS,
+) -> Count:
+    """Play, in a process that does not outlive a hang: not even one that no signal ends, inside of C."""
+    faulthandler.dump_traceback_later(seconds, exit=True)
+    try:
+        return play(seed, first, end, read=read, below=below)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def play(seed: int, first: int, end: int, *, read: Reader = read_archive, below: Path | None = None) -> Count:
+    """Judge the inputs from ``first`` to ``end``, which is not included.
+
+    Args:
+        below: Where the scratch folder is made; None for a disk in memory, if the machine has one.
+    """
     count = Count()
-    with _scratch() as scratch, deadlines_kept():
+    with _scratch(below) as scratch, deadlines_kept():
         judge = Judge(seed, scratch, read=read)
         for number in range(first, end):
             count.add(judge.judge(number))
@@ -98,11 +131,11 @@ def _told(failure: Failure) -> str:
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder with nothing beside it, in memory if the machine has such a disk."""
-    with tempfile.TemporaryDirectory(
-        prefix="amplitude-fuzz-", dir=_MEMORY_DISK if _MEMORY_DISK.is_dir() else None
-    ) as folder:
+def _scratch(below: Path | None = None) -> Iterator[Path]:
+    """A folder with nothing beside it."""
+    if below is None and _MEMORY_DISK.is_dir():
+        below = _MEMORY_DISK
+    with tempfile.TemporaryDirectory(prefix="amplitude-fuzz-", dir=below) as folder:
         scratch = Path(folder) / "scratch"
         scratch.mkdir()
         yield scratch
@@ -133,4 +166,6 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGHUP):  # what was started is stopped
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     sys.exit(main())

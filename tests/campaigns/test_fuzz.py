@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -143,6 +145,20 @@ def test_a_reader_that_is_wrong_is_found_out(scratch: Path, reader: Any, check: 
     judge = Judge(1, scratch, deadline_seconds=0.2, read=reader)
     verdict = judge.judge(_an_archive(judge))
     assert check in {failure.check for failure in verdict.failures}
+
+
+def _asleep(*_: Any) -> Reading:
+    time.sleep(60)
+    raise AssertionError
+
+
+def test_a_worker_that_hangs_without_using_the_cpu_is_ended(tmp_path: Path) -> None:
+    worker = multiprocessing.get_context("spawn").Process(
+        target=fuzz.watched, args=(1, 1, 2, tmp_path), kwargs={"read": _asleep, "seconds": 1.0}
+    )
+    worker.start()
+    worker.join(30)
+    assert worker.exitcode == 1
 
 
 def test_a_failed_campaign_says_how_to_read_that_input_again(capsys: pytest.CaptureFixture[str]) -> None:
