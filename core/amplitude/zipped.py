@@ -30,7 +30,6 @@ _END64 = struct.Struct("<4sQ2H2L4Q")
 _END64_SIGNATURE = b"PK\x06\x06"
 _NO_COMMENT = b"\0\0"
 _LONGEST_END = _END64.size + _LOCATOR.size + _END.size + 0xFFFF  # with the longest comment
-_ONES = (0xFFFF, 0xFFFF_FFFF)  # of members and bytes: the Zip64 form tells
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _COMPLAINTS = (
     zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError,
@@ -121,27 +120,25 @@ def _stated_members(path: Path) -> int:
 
 def _end_record(path: Path) -> tuple[int, int]:
     """How many members the end record counts, and how many bytes their directory has."""
+    size = path.stat().st_size
+    begin = max(0, size - _LONGEST_END)
     with path.open("rb") as file:
-        size = file.seek(0, 2)
-        begin = max(0, size - _LONGEST_END)
         file.seek(begin)
         tail = file.read()
-        at = len(tail) - _END.size
-        if at < 0 or not tail.startswith(_END_SIGNATURE, at) or not tail.endswith(_NO_COMMENT):
-            at = tail.rindex(_END_SIGNATURE)
-        narrow = _END.unpack_from(tail, at)[4:6]
-        locator = at - _LOCATOR.size
-        if locator < 0 or not tail.startswith(_LOCATOR_SIGNATURE, locator):
-            return narrow
+        end = tail[-_END.size :]
+        is_last = end.startswith(_END_SIGNATURE) and end.endswith(_NO_COMMENT)
+        at = len(tail) - _END.size if is_last else tail.rindex(_END_SIGNATURE)
+        members, directory = _END.unpack_from(tail, at)[4:6]
+        locator = tail[:at][-_LOCATOR.size :]
+        if not locator.startswith(_LOCATOR_SIGNATURE):
+            return members, directory
         # Where the locator says, and right before it: Python has looked at either, depending on its release.
-        places = {_LOCATOR.unpack_from(tail, locator)[2], begin + locator - _END64.size}
-        wide = {found for place in places if (found := _zip64_record(file, place, size)) is not None}
-    if not wide:
-        return narrow
-    stated = wide.pop()
-    if wide or any(
-        short not in {ones, long} for short, ones, long in zip(narrow, _ONES, stated, strict=True)
-    ):
+        places = {_LOCATOR.unpack(locator)[2], begin + at - _LOCATOR.size - _END64.size}
+        forms = {found for place in places if (found := _zip64_record(file, place, size)) is not None}
+    if not forms:
+        return members, directory
+    stated = forms.pop()
+    if forms or members not in {0xFFFF, stated[0]} or directory not in {0xFFFF_FFFF, stated[1]}:
         msg = "The archive's end record and its Zip64 form disagree about the directory."
         raise BrokenAnswer(msg)
     return stated
@@ -149,11 +146,14 @@ def _end_record(path: Path) -> tuple[int, int]:
 
 def _zip64_record(file: BinaryIO, place: int, size: int) -> tuple[int, int] | None:
     """Members and bytes of the directory, if there is such a record at this place."""
-    if not 0 <= place <= size - _END64.size:
+    if place < 0 or place > size:  # more than a file can be asked to go to, perhaps
         return None
     file.seek(place)
-    fields = _END64.unpack(file.read(_END64.size))
-    return fields[7:9] if fields[0] == _END64_SIGNATURE else None
+    record = file.read(_END64.size)
+    if not record.startswith(_END64_SIGNATURE):
+        return None
+    *_, members, directory, _ = _END64.unpack(record)
+    return members, directory
 
 
 def _not_whole(name: str, error: BaseException) -> BrokenAnswer:

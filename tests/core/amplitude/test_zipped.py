@@ -234,8 +234,9 @@ def test_two_zip64_records_that_disagree_are_refused(tmp_path: Path) -> None:
     ]
     locator = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
     path.write_bytes(records[0] + records[1][:56] + locator + end_record(0xFFFF, 0xFFFF_FFFF))
-    with pytest.raises(BrokenAnswer, match="disagree about the directory"):
+    with pytest.raises(BrokenAnswer) as refused:
         directory_bytes(path)
+    assert str(refused.value) == "The archive's end record and its Zip64 form disagree about the directory."
 
 
 def test_the_end_record_at_the_very_end_counts_whatever_its_fields_spell(tmp_path: Path) -> None:
@@ -244,6 +245,23 @@ def test_the_end_record_at_the_very_end_counts_whatever_its_fields_spell(tmp_pat
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 46, spelled, 0)
     path.write_bytes(b"x" * 100 + end)
     assert directory_bytes(path) == 46
+    path.write_bytes(b"x" * 100 + end[:-2] + b"\1\0")  # it claims a comment: the last signature is looked for
+    assert directory_bytes(path) == 0
+
+
+@pytest.mark.parametrize("comment", [b"said", b"\0\0"])
+def test_before_a_comment_the_last_end_record_counts(tmp_path: Path, comment: bytes) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"x" * 100 + end_record(1, 47) + b"x" * 30 + end_record(1, 46, comment))
+    assert directory_bytes(path) == 46
+
+
+@pytest.mark.parametrize("cut", [1, 5, 16])
+def test_half_a_locator_is_no_end_record_that_can_be_read(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "a.zip"
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
+    path.write_bytes(locator[:-cut] + end_record(1, 10))
+    assert directory_bytes(path) == 0
 
 
 def test_an_end_record_is_found_before_the_longest_comment(tmp_path: Path) -> None:
