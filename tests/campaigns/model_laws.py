@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.hours import ExportHour, ExportWindow
@@ -158,7 +159,7 @@ class Laws:
             self.marred[hour] = self.marred_once[hour] = self.step
         self._look_whether_good()
 
-    def on_plan(self, run: Run, wanted: ExportWindow, hours: list[ExportHour]) -> None:
+    def on_plan(self, run: Run, wanted: ExportWindow, hours: Sequence[ExportHour]) -> None:
         """A plan leaves no hour out that was never committed while it was made."""
         for hour in wanted:
             book = self.book(run.site, hour)

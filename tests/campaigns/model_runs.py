@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from core.conveyor import Belt, move_into_lake
-from core.errors import LakeError
+from core.conveyor import Belt
 from core.gap_report import GapReport
-from core.gap_survey import GapSurvey, review, survey_gaps
+from core.gap_survey import GapSurvey, survey_gaps
 from core.gap_wishes import GapWishes
 from core.hours import ExportHour, ExportWindow
-from core.lake import marks
 from core.lake.store import Lake
-from core.landing import land
 from core.loading import load_missing, reconcile_hours
 from core.planning import PlanRules
 from core.report import IngestReport, LakeReport
@@ -26,7 +23,8 @@ from tests.campaigns.model_actors import Actor
 from tests.campaigns.model_lake import BUCKET, Bucket, lake_of
 from tests.campaigns.model_snowflake import Account, Connection
 from tests.campaigns.model_source import Clock, MemoryCrew, Source
-from tests.core.crews import settled, tried
+from tests.core.crews import tried
+from tests.core.passages import Passage
 
 #: A world of few hours: every one of them is settled, and believed to be empty, within six hours.
 RULES = PlanRules(
@@ -82,7 +80,7 @@ class Run:
     clock: Clock
     scratch: Path
     began: int
-    planned: Callable[[Run, ExportWindow, list[ExportHour]], None]
+    planned: Callable[[Run, ExportWindow, Sequence[ExportHour]], None]
     page: int = 1000
     report: LakeReport | None = None
     verified: bool = False
@@ -90,52 +88,14 @@ class Run:
 
     def ingest(self, actor: Actor, first: ExportHour | None, last: ExportHour | None) -> None:
         """What flows.ingest does."""
-        lake, now, explicit = self._lake(actor), self.clock.now, first is not None or last is not None
-        found = tried(lambda: self.craft.survey(lake, now, first=first, last=last, rules=RULES))
-        plan = found.plan
-        self.planned(self, plan.wanted, [*plan.missing, *plan.left])
-        transfer = move_into_lake(
-            plan.windows,
-            self._crew(actor, lake),
-            self._belt(),
-            RULES,
-            claimed=found.identity is not None,
-            every_window=explicit,
-        )
-        report = IngestReport(wanted=plan.wanted, plan=plan, transfer=transfer, explicit=explicit)
-        self._load(actor, report)
+        passage = self._passage(actor)
+        self._conclude(passage, passage.ingest(first, last))
 
     def gap_fill(self, actor: Actor, wishes: GapWishes) -> None:
         """What flows.gap_fill does."""
-        lake, now = self._lake(actor), self.clock.now
         self.verified = wishes.verify
-        for hour in wishes.give_up:
-            tried(lambda hour=hour: marks.give_up(lake, hour, reason=wishes.reason, now=now))  # type: ignore[misc]
-        for hour in wishes.retry:
-            tried(lambda hour=hour: marks.retry(lake, hour, now=now))  # type: ignore[misc]
-        found = tried(lambda: self.craft.survey_gaps(lake, now, wishes, rules=RULES))
-        plan = found.plan
-        self.planned(self, plan.wanted, list(plan.why))
-        transfer = move_into_lake(
-            plan.windows,
-            self._crew(actor, lake),
-            self._belt(),
-            RULES,
-            claimed=found.identity is not None,
-            every_window=True,
-            restore=plan.damaged.keys(),
-        )
-        report = GapReport(
-            wanted=plan.wanted,
-            plan=plan,
-            transfer=transfer,
-            explicit=wishes.explicit,
-            accepted=found.accepted,
-        )
-        if not isinstance(transfer.stopped_by, LakeError):
-            looked, report.stopped_by = settled(lambda: review(lake, plan.wanted))
-            report.review = looked.receipt if looked else None
-        self._load(actor, report, stopped=report.review is None)
+        passage = self._passage(actor)
+        self._conclude(passage, passage.gap_fill(wishes))
 
     def load_alone(self, actor: Actor, window: ExportWindow) -> None:
         """A loader beside the runs, as a task that is tried again late."""
@@ -143,19 +103,27 @@ class Run:
         tried(lambda: load_missing(lake, partial(self._warehouse, actor), window, run=self.name))
         reconcile_hours(lake, partial(self._warehouse, actor), list(window))
 
-    def _load(self, actor: Actor, report: LakeReport, *, stopped: bool = False) -> None:
+    def _conclude(self, passage: Passage, report: IngestReport | GapReport) -> None:
         self.report = report
-        if not stopped and not isinstance(report.transfer.stopped_by, LakeError):
-            lake, opened = self._lake(actor), partial(self._warehouse, actor)
-            loading = partial(load_missing, lake, opened, report.wanted, run=self.name)
-            land(
-                report,
-                load=lambda suspects: settled(lambda: loading(suspects=suspects)),
-                count=lambda hours: settled(lambda: reconcile_hours(lake, opened, hours)),
-            )
+        passage.load(report)
         report.warnings()
         report.raise_if_failed()
         self.green = True
+
+    def _passage(self, actor: Actor) -> Passage:
+        lake = self._lake(actor)
+        return Passage(
+            lake,
+            self.clock.now,
+            RULES,
+            MemoryCrew(actor, lake, self.site.source, self.clock, self.scratch),
+            Belt(self.scratch / "run", lambda: None, 2),
+            partial(self._warehouse, actor),
+            self.name,
+            survey=self.craft.survey,
+            survey_gaps=self.craft.survey_gaps,
+            planned=partial(self.planned, self),
+        )
 
     def _lake(self, actor: Actor) -> Lake:
         return lake_of(self.bucket, actor, self.site.prefix, self.craft.lake, self.page)
@@ -165,9 +133,3 @@ class Run:
             return Connection(self.account, actor, self.site.url)
 
         return self.craft.warehouse(connect, lake_url=self.site.url, app_id=app_id, run=self.name)
-
-    def _crew(self, actor: Actor, lake: Lake) -> MemoryCrew:
-        return MemoryCrew(actor, lake, self.site.source, self.clock, self.scratch)
-
-    def _belt(self) -> Belt:
-        return Belt(self.scratch / "run", lambda: None, 2)

@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,23 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from core.amplitude.client import ExportClient
-from core.conveyor import Belt, move_into_folder, move_into_lake
-from core.errors import LakeError
-from core.gap_report import GapReport
-from core.gap_survey import review, survey_gaps
+from core.conveyor import Belt, move_into_folder
 from core.gap_wishes import GapWishes
 from core.hours import ExportHour, ExportWindow, windows_of
-from core.lake import marks
 from core.lake.layout import Compression
 from core.lake.verdict import verdicts_of
-from core.landing import land
-from core.loading import load_missing, reconcile_hours
 from core.planning import PlanRules
-from core.report import ExtractReport, IngestReport, LakeReport
-from core.survey import survey
+from core.report import ExtractReport
 from emulators.amplitude import AmplitudeEmulator
-from tests.core.crews import Threads, settled, tried
+from tests.core.crews import Threads
 from tests.core.lakes import Pond
+from tests.core.passages import Passage
 from tests.core.warehouses import Schema
 
 #: Makes a journey: ``travel(now, source={…}, server={…}, **journey)``.
@@ -68,51 +62,19 @@ class Journey:
 
     def ingest(self, first: ExportHour | None = None, last: ExportHour | None = None) -> None:
         """What flows.ingest does."""
-        now, lake, explicit = self.now, self.pond.lake, first is not None or last is not None
-        found = tried(lambda: survey(lake, now, first=first, last=last, rules=self.rules))
-        with self._crew() as (crew, belt):
-            transfer = move_into_lake(
-                found.plan.windows,
-                crew,
-                belt,
-                self.rules,
-                claimed=found.identity is not None,
-                every_window=explicit,
-            )
-        report = IngestReport(wanted=found.plan.wanted, plan=found.plan, transfer=transfer, explicit=explicit)
-        self._load(report)
+        with self._passage() as passage:
+            report = passage.ingest(first, last)
+        passage.load(report)
         self._conclude(report)
 
     def gap_fill(
         self, first: ExportHour | None = None, last: ExportHour | None = None, **wishes: Any
     ) -> None:
         """What flows.gap_fill does."""
-        now, lake = self.now, self.pond.lake
         asked = GapWishes(first, last, **wishes)
-        for hour in asked.give_up:
-            marks.give_up(lake, hour, reason=asked.reason, now=now)
-        for hour in asked.retry:
-            marks.retry(lake, hour, now=now)
-        found = tried(lambda: survey_gaps(lake, now, asked, rules=self.rules))
-        plan = found.plan
-        with self._crew() as (crew, belt):
-            transfer = move_into_lake(
-                plan.windows,
-                crew,
-                belt,
-                self.rules,
-                claimed=found.identity is not None,
-                every_window=True,
-                restore=plan.damaged.keys(),
-            )
-        report = GapReport(
-            wanted=plan.wanted, plan=plan, transfer=transfer, explicit=asked.explicit, accepted=found.accepted
-        )
-        if not isinstance(transfer.stopped_by, LakeError):
-            looked, report.stopped_by = settled(lambda: review(lake, plan.wanted))
-            report.review = looked.receipt if looked else None
-        if report.review:
-            self._load(report, asked.reject)
+        with self._passage() as passage:
+            report = passage.gap_fill(asked)
+        passage.load(report, asked.reject)
         self._conclude(report)
 
     def extract(self, first: ExportHour, last: ExportHour) -> None:
@@ -157,26 +119,17 @@ class Journey:
             for one in source.truth(hour, at=at or self.now)
         )
 
-    def _load(
-        self,
-        report: LakeReport,
-        reject: Collection[ExportHour] = (),
-    ) -> None:
-        if not self.with_warehouse or isinstance(report.transfer.stopped_by, LakeError):
-            return
-        run, lake = f"journey {next(_runs)}", self.pond.lake
-        opened = partial(self.schema.warehouse, run=run)
-        loading = partial(load_missing, lake, opened, report.wanted, run=run, reject=reject)
-        land(
-            report,
-            load=lambda suspects: settled(lambda: loading(suspects=suspects)),
-            count=lambda hours: settled(lambda: reconcile_hours(lake, opened, hours)),
-        )
-
     def _conclude(self, report: Any) -> None:
         self.reports.append(report)
         report.warnings()
         report.raise_if_failed()
+
+    @contextmanager
+    def _passage(self) -> Iterator[Passage]:
+        run = f"journey {next(_runs)}"
+        with self._crew() as (crew, belt):
+            opened = partial(self.schema.warehouse, run=run) if self.with_warehouse else None
+            yield Passage(self.pond.lake, self.now, self.rules, crew, belt, opened, run)
 
     @contextmanager
     def _crew(self) -> Iterator[tuple[Threads, Belt]]:
