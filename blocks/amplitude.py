@@ -86,6 +86,11 @@ class AmplitudeCredentials(CredentialsBlock):
         """The host of :attr:`url`, which a lake remembers: ``amplitude.com``."""
         return urlsplit(self.url).netloc
 
+    @property
+    def export_limit(self) -> str:
+        """The name of Prefect's global concurrency limit on this project's exports."""
+        return f"amplitude-exports-{self._block_document_name or 'unnamed'}"
+
     def get_client(self, archive_limits: ArchiveLimits | None = None) -> ExportClient:
         """The door to this project's exports. Close it, or use it as a context manager.
 

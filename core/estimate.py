@@ -10,13 +10,15 @@ from statistics import median
 
 from core.gaps import GapPlan
 from core.hours import ExportHour
+from core.lake.layout import ManifestName
 from core.lake.manifest import Manifest
 from core.lake.reading import read_manifests
 from core.lake.store import Lake
-from core.lake.verdict import HourVerdict
+from core.lake.verdict import HourVerdict, verdicts_of
 from core.wording import counted, duration
 
 _SAMPLE_HOURS = 48
+_WEEK_HOURS = 168
 
 #: Two requests that lie further apart belong to two runs.
 _SAME_RUN = timedelta(minutes=15)
@@ -52,9 +54,31 @@ def estimate(lake: Lake, plan: GapPlan, verdicts: Mapping[ExportHour, HourVerdic
         LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
     """
     held = [verdict.content for verdict in verdicts.values() if verdict.content]
+    return judge(plan, _sample(lake, held), [name.exported_at for name in held])
+
+
+def json_bytes_per_hour(lake: Lake) -> float:
+    """What an hour gunzips to, on average, by the newest hours that have events; 0 on an empty lake.
+
+    Costs a listing of the days, one of the last week, and 48 GETs at most.
+
+    Raises:
+        LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
+    """
+    newest = lake.newest_day()
+    if newest is None:
+        return 0.0
+    verdicts = verdicts_of(lake.manifest_names(newest - _WEEK_HOURS, newest + 23))
+    return _average(_sample(lake, [verdict.content for verdict in verdicts.values() if verdict.content]))
+
+
+def _sample(lake: Lake, held: Sequence[ManifestName]) -> list[Manifest]:
     newest = [name for name in held if name.events][-_SAMPLE_HOURS:]
-    sample = [one for one in read_manifests(lake, newest).values() if isinstance(one, Manifest)]
-    return judge(plan, sample, [name.exported_at for name in held])
+    return [one for one in read_manifests(lake, newest).values() if isinstance(one, Manifest)]
+
+
+def _average(sample: Sequence[Manifest]) -> float:
+    return sum(one.json_bytes for one in sample) / len(sample) if sample else 0.0
 
 
 def judge(plan: GapPlan, sample: Sequence[Manifest], exported_at: Iterable[datetime]) -> Estimate:
@@ -65,7 +89,7 @@ def judge(plan: GapPlan, sample: Sequence[Manifest], exported_at: Iterable[datet
         exported_at: Of every committed hour; the hours of one request have one time.
     """
     hours = len(plan.why)
-    json_bytes = round(hours * sum(one.json_bytes for one in sample) / len(sample)) if sample else None
+    json_bytes = round(hours * _average(sample)) if sample else None
     paces = [seconds for run in _runs(exported_at) if (seconds := _seconds_per_hour(run)) is not None]
     return Estimate(len(plan.windows), json_bytes, hours * median(paces) if paces else None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -72,6 +73,11 @@ class LakeReport:
         if self.explicit:
             found |= dict.fromkeys(self.unpublished, "is not published yet: Amplitude has no files for it")
         return dict(sorted(found.items()))
+
+    @property
+    def is_green(self) -> bool:
+        """Whether every hour is where it should be, and nothing ended the run early."""
+        return not (self.stopped_by or self.transfer.stopped_by or self.problems())
 
     def raise_if_failed(self) -> None:
         """Raise what ended the run, RunFailed with every hour and its reason, or nothing for a green run."""
@@ -144,6 +150,11 @@ class ExtractReport:
     wanted: ExportWindow
     transfer: Transfer
 
+    @property
+    def is_green(self) -> bool:
+        """Whether every hour that has files was extracted."""
+        return not (self.transfer.failures or self.transfer.stopped_by)
+
     def raise_if_failed(self) -> None:
         """Raise what ended the run, RunFailed with every hour and its reason, or nothing for a green run."""
         failures = dict(sorted(self.transfer.failures.items()))
@@ -171,3 +182,33 @@ def raise_for(problems: Mapping[ExportHour, str], *, of: int, stopped_by: Pipeli
     if stopped_by:
         msg = f"{stopped_by}\nBesides, {msg}"
     raise RunFailed(msg)
+
+
+_FAILED = re.compile(
+    r"(?:(?P<stopped_by>.*)\nBesides, )?[0-9]+ of [0-9,]+ hours? failed:\n(?P<hours>  [0-9]{4}-.*)", re.DOTALL
+)
+_REASON = re.compile(r"^  (?P<hour>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}): ", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """What a failed run has said.
+
+    Attributes:
+        stopped_by: What ended it early; None if nothing did.
+    """
+
+    stopped_by: str | None
+    by_hour: Mapping[ExportHour, str]
+
+
+def reasons_in(message: str) -> Reasons:
+    """Read the message of an error of :func:`raise_for`, all that one run tells another; or any text."""
+    found = _FAILED.fullmatch(message)
+    if found is None:
+        return Reasons(message, {})
+    _, *pairs = _REASON.split(found["hours"])
+    told = zip(pairs[::2], pairs[1::2], strict=True)
+    return Reasons(
+        found["stopped_by"], {ExportHour.parse(hour): reason.removesuffix("\n") for hour, reason in told}
+    )

@@ -28,6 +28,7 @@ class Transfer:
         damaged: Hours that came with broken gzip at least once.
         largest_window_hours: Larger windows than this did not work; None if none was too large.
         stopped_by: What would have been the same for every hour, and ended the transfer early.
+        parts_of_plan: How many runs of their own brought it, in words, and when; None if this one did.
     """
 
     downloads: list[Timed[ExportedWindow]] = field(default_factory=list)
@@ -41,6 +42,7 @@ class Transfer:
     damaged: set[ExportHour] = field(default_factory=set)
     largest_window_hours: int | None = None
     stopped_by: PipelineError | None = None
+    parts_of_plan: Timed[str] | None = None
 
     @property
     def manifests(self) -> list[Manifest]:
@@ -72,6 +74,9 @@ class Transfer:
         objects = sum(manifest.size_bytes for manifest in self.manifests)
         parts = counted(sum(len(manifest.parts) for manifest in self.manifests), "part")
         manifests = counted(len(self.committed), "manifest")
+        if self.parts_of_plan:
+            what = f"{self.parts_of_plan.receipt}: {self.lake_events:,} events, {manifests}"
+            return [Step("fan out", what, objects, busy([self.parts_of_plan]))]
         return [
             self._download(),
             Step("gunzip", f"{self.source_events:,} events", unzipped, busy(self.unpacked)),

@@ -16,7 +16,9 @@ from core.hours import ExportHour, windows_of
 from core.planning import PlanRules, wanted_window
 from core.report import ExtractReport
 from core.scratch import scratch_folder
+from flows.artifacts import Shown
 from flows.crew import FolderTasks
+from flows.naming import name_run
 from flows.opening import open_block, utc_now
 from flows.progress import watcher
 
@@ -46,7 +48,8 @@ def extract(
         msg = f"{to} is a file; --to takes a folder."
         raise InvalidInput(msg)
     amplitude = open_block(AmplitudeCredentials, credentials)
-    progress = watcher.get()
+    progress = Shown(watcher.get(), "extract", credentials)
+    name_run(f"extract {wanted}")
     progress.planned(len(wanted))
     with scratch_folder() as scratch:
         crew = FolderTasks(amplitude, ArchiveLimits(), scratch, utc_now, _RETRY_SECONDS, folder=Path(to))

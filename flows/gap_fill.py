@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from prefect import flow, get_run_logger
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -10,10 +11,15 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from blocks.pipeline import AmplitudePipeline
 from core.errors import LakeError
 from core.gap_report import GapReport
+from core.gap_survey import GapSurvey
 from core.gap_wishes import GapWishes
+from flows.artifacts import Shown
+from flows.naming import name_run
 from flows.opening import open_block, outcome, patiently, utc_now
+from flows.parts import fan_out
 from flows.passage import bring, conclude, load
-from flows.progress import watcher
+from flows.progress import Progress, watcher
+from flows.turn import turn
 from tasks.mark_hours import mark_hours
 from tasks.plan_gaps import plan_gaps
 from tasks.review_lake import review_lake
@@ -67,19 +73,38 @@ def gap_fill(  # noqa: PLR0913, PLR0917  # parameters of a deployment have names
         dry_run=dry_run,
     )
     block = open_block(AmplitudePipeline, pipeline)
-    progress = watcher.get()
+    progress = Shown(watcher.get(), "gap-fill", pipeline, block.link)
     progress.step("planning")
-    if wishes.give_up or wishes.retry:
-        patiently(mark_hours, block.retry_seconds)(block, now, wishes)
-    surveyed = patiently(plan_gaps, block.retry_seconds)(block, now, wishes)
-    plan, claimed = surveyed.plan, surveyed.identity is not None
+    plan = partial(patiently(plan_gaps, block.retry_seconds), block, now, wishes)
     if wishes.dry_run:
-        progress.finished(surveyed)
-        for label, text in surveyed.told():
-            get_run_logger().info("%s: %s", label, text)
+        rehearse(plan(), progress)
         return
-    damaged = plan.damaged.keys()
-    transfer = bring(plan.windows, block, progress, claimed=claimed, every_window=True, restore=damaged)
+    with turn("gap-fill", pipeline, block.turn_seconds):
+        if wishes.give_up or wishes.retry:
+            patiently(mark_hours, block.retry_seconds)(block, now, wishes)
+        surveyed = plan()
+        name_run(f"gap-fill {surveyed.plan.wanted}")
+        report = fill(surveyed, block, pipeline, wishes, progress)
+    conclude(report, progress)
+
+
+def rehearse(surveyed: GapSurvey, progress: Progress) -> None:
+    """Say what would be done."""
+    name_run(f"gap-fill {surveyed.plan.wanted}, dry run")
+    progress.finished(surveyed)
+    for label, text in surveyed.told():
+        get_run_logger().info("%s: %s", label, text)
+
+
+def fill(
+    surveyed: GapSurvey, block: AmplitudePipeline, pipeline: str, wishes: GapWishes, progress: Progress
+) -> GapReport:
+    """Export what is planned, here or by several runs; then load, in one place, what the ledger lacks."""
+    plan, claimed = surveyed.plan, surveyed.identity is not None
+    transfer = fan_out(surveyed, block, pipeline, wishes, progress)
+    if transfer is None:
+        damaged = plan.damaged.keys()
+        transfer = bring(plan.windows, block, progress, claimed=claimed, every_window=True, restore=damaged)
     report = GapReport(
         wanted=plan.wanted,
         plan=plan,
@@ -92,7 +117,7 @@ def gap_fill(  # noqa: PLR0913, PLR0917  # parameters of a deployment have names
         report.review, report.stopped_by = outcome(look(plan.wanted, block, return_state=True))
     if report.review:
         load(report, block, progress, reject=wishes.reject)
-    conclude(report, progress)
+    return report
 
 
 if __name__ == "__main__":

@@ -10,9 +10,12 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from blocks.pipeline import AmplitudePipeline
 from core.hours import ExportHour
 from core.report import IngestReport
+from flows.artifacts import Shown
+from flows.naming import name_run
 from flows.opening import open_block, patiently, utc_now
 from flows.passage import bring, conclude, load
 from flows.progress import watcher
+from flows.turn import turn
 from tasks.plan_windows import plan_windows
 
 
@@ -34,13 +37,15 @@ def ingest(pipeline: str = "amplitude", start: str | None = None, end: str | Non
     first, last = (ExportHour.parse(hour) if hour else None for hour in (start, end))
     explicit = first is not None or last is not None
     block = open_block(AmplitudePipeline, pipeline)
-    progress = watcher.get()
+    progress = Shown(watcher.get(), "ingest", pipeline, block.link)
     progress.step("planning")
-    surveyed = patiently(plan_windows, block.retry_seconds)(block, now, first, last)
-    plan, claimed = surveyed.plan, surveyed.identity is not None
-    transfer = bring(plan.windows, block, progress, claimed=claimed, every_window=explicit)
-    report = IngestReport(wanted=plan.wanted, plan=plan, transfer=transfer, explicit=explicit)
-    load(report, block, progress)
+    with turn("ingest", pipeline, block.turn_seconds):
+        surveyed = patiently(plan_windows, block.retry_seconds)(block, now, first, last)
+        plan, claimed = surveyed.plan, surveyed.identity is not None
+        name_run(f"ingest {plan.wanted}")
+        transfer = bring(plan.windows, block, progress, claimed=claimed, every_window=explicit)
+        report = IngestReport(wanted=plan.wanted, plan=plan, transfer=transfer, explicit=explicit)
+        load(report, block, progress)
     conclude(report, progress)
 
 

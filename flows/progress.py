@@ -21,6 +21,9 @@ class Progress:
     def hour_done(self) -> None:
         """One of them is committed, or has failed."""
 
+    def hours_done(self, hours: int) -> None:
+        """So many of them are."""
+
     def step(self, name: str) -> None:
         """Something begins that has no hours to count."""
 

@@ -61,10 +61,8 @@ def extract_summary(report: ExtractReport) -> RenderableType:
     lines: list[RenderableType] = [_wanted(report.wanted), _table(report.steps())]
     lines += [Text(warning, style="yellow") for warning in report.warnings()]
     events = sum(timed.receipt.events for timed in report.transfer.extracted)
-    if report.transfer.failures or report.transfer.stopped_by:
-        lines.append(_NOT_COMPLETE)
-    else:
-        lines.append(Text(f"Every file is verified: {events:,} events.", style="bold green"))
+    verified = Text(f"Every file is verified: {events:,} events.", style="bold green")
+    lines.append(verified if report.is_green else _NOT_COMPLETE)
     return Group(*lines)
 
 
@@ -77,8 +75,7 @@ def _outcome(report: LakeReport, *, exported: int) -> list[RenderableType]:
     if exported or report.loaded_events:
         lines.append(_table(report.steps()))
     lines += [Text(warning, style="yellow") for warning in report.warnings()]
-    bad = report.stopped_by or report.transfer.stopped_by or report.problems()
-    lines.append(_NOT_COMPLETE if bad else Text(_good_news(report, exported), style="bold green"))
+    lines.append(Text(good_news(report, exported), style="bold green") if report.is_green else _NOT_COMPLETE)
     return lines
 
 
@@ -97,18 +94,20 @@ def _table(steps: Sequence[Step]) -> Table:
     return table
 
 
-def _good_news(report: LakeReport, exported: int) -> str:
+def good_news(report: LakeReport, exported: int) -> str:
+    """What a green run has to say."""
     transfer = report.transfer
     told = report.reconciliation.receipt if report.reconciliation else None
     if told is not None and told.hours:
         refused = (
             f", {counted(told.rejected_lines, 'line')} in events_rejected" if told.rejected_lines else ""
         )
+        # The parts of a long gap-fill have counted that each for itself.
+        gunzipped = "" if transfer.parts_of_plan else f"{transfer.source_events:,} gunzipped, "
         return (
             f"Lake and warehouse reconcile: {counted(told.hours, 'hour')}, {told.lake_events:,} events in "
             f"the manifests, {told.table_rows:,} rows in the table{refused}. By this run: "
-            f"{transfer.source_events:,} gunzipped, {transfer.lake_events:,} committed, "
-            f"{report.loaded_events:,} loaded."
+            f"{gunzipped}{transfer.lake_events:,} committed, {report.loaded_events:,} loaded."
         )
     # An hour that Amplitude had no files for is named in a warning above, and the lake lacks it.
     hours = f"these {len(report.wanted):,} hours" if len(report.wanted) > 1 else "this hour"

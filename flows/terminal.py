@@ -67,7 +67,11 @@ class Bar(Lines):
 
     def hour_done(self) -> None:
         """Move it on."""
-        self._done += 1
+        self.hours_done(self._done + 1)
+
+    def hours_done(self, hours: int) -> None:
+        """Move it to where it is."""
+        self._done = hours
         self._show_hours()
 
     def step(self, name: str) -> None:

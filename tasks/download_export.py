@@ -16,6 +16,7 @@ from core.scratch import disk_errors
 from core.timing import Stopwatch, Timed
 from core.wording import counted
 from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retrying
+from tasks.slots import export_slot
 
 
 @task(
@@ -35,15 +36,17 @@ def download_export(
 ) -> Timed[ExportedWindow]:
     """Fetch a window to the local disk and sort its members into hours.
 
-    Safe to repeat: files are written anew. The window is halved where it is too much for one request.
+    Waits until the project may have another export under way. Safe to repeat: files are written anew. The
+    window is halved where it is too much for one request.
 
     Raises:
-        ExportUnavailable, BrokenAnswer: Amplitude was busy or its answer damaged. Transient.
+        ExportUnavailable, BrokenAnswer: Amplitude was busy, no slot was free for an hour, or
+            its answer was damaged. Transient.
         ExportRefused: Credentials, or an answer that nobody expects. Permanent.
         ScratchUnusable: The disk is full or refuses. Permanent.
     """
-    stopwatch = Stopwatch()
-    with disk_errors(f"download {window}"), amplitude.get_client(limits) as client:
+    with export_slot(amplitude), disk_errors(f"download {window}"), amplitude.get_client(limits) as client:
+        stopwatch = Stopwatch()
         exported = export_window(client, window, folder, clock=clock)
     timed = stopwatch.stop(exported)
     logger = get_run_logger()

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.errors import ExportRefused, LakeRefused, PipelineError, RunFailed, WarehouseRefused
 from core.hours import ExportHour, ExportWindow
 from core.planning import Plan
-from core.report import ExtractReport, IngestReport, LakeReport, raise_for
+from core.report import ExtractReport, IngestReport, LakeReport, raise_for, reasons_in
 from core.timing import Timed
 from core.transfer import Step, Transfer
 from core.warehouse.loader import LoadReceipt, Reconciliation
@@ -231,3 +233,43 @@ def test_an_extract_fails_by_an_hour_or_by_what_stopped_it() -> None:
     assert text.splitlines()[1:] == [f"  {HOUR - 1}: too", f"  {HOUR}: is damaged"]
     with pytest.raises(ExportRefused):
         ExtractReport(WANTED, Transfer(stopped_by=ExportRefused("wrong key"))).raise_if_failed()
+
+
+# What one run tells another
+
+
+def message_of(problems: dict[ExportHour, str], stopped_by: PipelineError | None) -> str:
+    try:
+        raise_for(problems, of=100, stopped_by=stopped_by)
+    except PipelineError as error:
+        return str(error)
+    return ""
+
+
+REASONS = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1)
+
+
+@given(
+    st.dictionaries(st.integers(0, 100).map(lambda ago: HOUR - ago), REASONS, min_size=1),
+    st.none() | REASONS.map(lambda text: f"stopped: {text}"),
+)
+def test_the_reasons_of_a_failed_run_can_be_read_from_its_message(
+    problems: dict[ExportHour, str], stopped_by: str | None
+) -> None:
+    error = LakeRefused(stopped_by) if stopped_by else None
+    told = reasons_in(message_of(problems, error))
+    assert told.by_hour == {hour: reason for hour, reason in problems.items() if reason != stopped_by}
+    assert told.stopped_by == stopped_by
+
+
+def test_a_reason_may_have_several_lines() -> None:
+    told = reasons_in(message_of({HOUR - 1: "one\nand more", HOUR: "other"}, None))
+    assert told.by_hour == {HOUR - 1: "one\nand more", HOUR: "other"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "The disk is full", "2 of 3 hours failed:\n", "x of 3 hours failed:\n  a"]
+)
+def test_any_other_message_is_what_ended_the_run(text: str) -> None:
+    assert reasons_in(text).stopped_by == text
+    assert reasons_in(text).by_hour == {}

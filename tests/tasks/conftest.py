@@ -13,14 +13,19 @@ from typing import Any
 import pytest
 from prefect import flow
 
+from core.fan_out.dispatch import Ending
+from core.fan_out.shares import Share
 from core.gap_wishes import GapWishes
 from core.hours import ExportHour, ExportWindow
+from core.timing import Span
 from emulators.amplitude import EventSource
 from tasks.download_export import download_export
+from tasks.gather_shares import gather_shares
 from tasks.gunzip_hour import gunzip_hour
 from tasks.load_hours import load_hours
 from tasks.mark_hours import mark_hours
 from tasks.plan_gaps import plan_gaps
+from tasks.plan_shares import plan_shares
 from tasks.plan_windows import plan_windows
 from tasks.reconcile import reconcile
 from tasks.review_lake import review_lake
@@ -31,6 +36,9 @@ FIRST, LAST = ExportHour.parse("2025-12-23T18"), ExportHour.parse("2025-12-23T19
 WANTED = ExportWindow(FIRST, LAST)
 NOW = datetime(2025, 12, 24, 12, tzinfo=UTC)
 RESTED = datetime(2025, 12, 25, 12, tzinfo=UTC)
+
+#: Both hours are to be settled at RESTED: as if one run had been sent for them.
+SHARE, SPAN = Share((FIRST, LAST)), Span(0.0, 1.0)
 
 #: Hours that nobody asks for, and what is said of them.
 GIVEN_UP, RETRIED = FIRST - 1, FIRST - 2
@@ -96,6 +104,9 @@ def pass_through(made: Passage) -> None:
         receipts["reconcile"] = reconcile(list(WANTED), block, "passage")
         mark_hours(block, NOW, MARKS)
         receipts["plan_gaps"] = plan_gaps(block, RESTED, GapWishes(FIRST, LAST))
+        plan = receipts["plan_gaps"].plan
+        receipts["plan_shares"] = plan_shares(block, plan)
+        receipts["gather_shares"] = gather_shares(block, plan, {SHARE: Ending(complete=True)}, SPAN)
         receipts["review_lake"] = review_lake(ExportWindow(RETRIED, LAST), block)
 
     every_task()

@@ -16,7 +16,7 @@ from tasks.download_export import download_export
 from tests.tasks.conftest import NOW, WANTED, Passage
 from tests.tasks.receipts import content, is_small
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 LIMITS = ArchiveLimits()
 

@@ -1,0 +1,111 @@
+"""What several runs have brought, read from the lake: they hand one another nothing but manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
+
+from core.errors import RunFailed
+from core.fan_out.dispatch import Ending, told_of
+from core.fan_out.shares import Share, in_share
+from core.gaps import GapPlan, Why
+from core.hours import ExportHour
+from core.lake.layout import ManifestName
+from core.lake.manifest import Manifest
+from core.lake.reading import read_manifests
+from core.lake.store import Lake
+from core.lake.verdict import HourVerdict, verdicts_of
+from core.report import reasons_in
+from core.timing import Span, Timed
+from core.transfer import Transfer
+
+#: Machines that write to one lake agree on the time within this.
+_CLOCKS_AGREE = timedelta(minutes=1)
+
+
+def hours_left(lake: Lake, plan: GapPlan, shares: Collection[Share]) -> dict[Share, int]:
+    """How many hours of each share the lake still lacks, by its manifests' names.
+
+    Raises:
+        LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
+    """
+    if not shares:
+        return {}
+    first, last = min(share.hours[0] for share in shares), max(share.hours[-1] for share in shares)
+    verdicts = verdicts_of(lake.manifest_names(first, last))
+    return {
+        share: sum(not _has_come(hour, verdicts.get(hour), plan) for hour in share.hours) for share in shares
+    }
+
+
+def gather(lake: Lake, plan: GapPlan, endings: Mapping[Share, Ending], *, span: Span) -> Transfer:
+    """What has come of a plan since it was made.
+
+    Costs a list request for each thousand manifests of the plan's range, and a GET for each hour that came.
+
+    Args:
+        endings: Of all shares of the plan.
+        span: When the runs were under way.
+
+    Raises:
+        LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
+    """
+    verdicts = verdicts_of(lake.manifest_names(plan.wanted.first, plan.wanted.last))
+    came = [name for hour in plan.why if (name := _newest(verdicts.get(hour), plan))]
+    read = read_manifests(lake, came)
+    transfer = Transfer(parts_of_plan=Timed(told_of(endings), span))
+    transfer.committed = [Timed(one, span) for one in read.values() if isinstance(one, Manifest)]
+    transfer.failures = {name.hour: str(one) for name, one in read.items() if not isinstance(one, Manifest)}
+    missing = [
+        hour
+        for hour, why in plan.why.items()
+        if why is Why.MISSING and not (hour in verdicts and verdicts[hour].is_committed)
+    ]
+    left = [hour for hour in plan.why if not _has_come(hour, verdicts.get(hour), plan)]
+    transfer.failures |= _failures(endings, left)
+    quiet = [hour for hour in missing if hour not in transfer.failures]
+    if lake.identity() is None:
+        transfer.unclaimed = quiet
+    else:
+        transfer.unpublished = quiet
+    if not_begun := [share for share, ending in endings.items() if not ending.begun]:
+        last = [ending.reason for ending in endings.values() if ending.reason and ending.begun][-1]
+        msg = f"{endings[not_begun[0]].reason}, so no more were started. The last one said: {last}"
+        transfer.stopped_by = RunFailed(msg)
+        stopped = str(transfer.stopped_by)
+        transfer.failures |= {hour: stopped for share in not_begun for hour in share.hours if hour in left}
+    return transfer
+
+
+def _failures(endings: Mapping[Share, Ending], left: Iterable[ExportHour]) -> dict[ExportHour, str]:
+    """Why hours did not come, as the runs that were to bring them said at their end."""
+    shares = in_share(list(endings))
+    failures: dict[ExportHour, str] = {}
+    told = {share: reasons_in(ending.reason) for share, ending in endings.items() if not ending.complete}
+    for reasons in told.values():
+        failures |= {hour: reason for hour, reason in reasons.by_hour.items() if hour in shares}
+    for hour in left:
+        ending = endings[shares[hour]]
+        if hour in failures or ending.complete or not ending.begun:
+            continue
+        if (stopped_by := told[shares[hour]].stopped_by) is not None:
+            failures[hour] = stopped_by
+    return failures
+
+
+def _has_come(hour: ExportHour, verdict: HourVerdict | None, plan: GapPlan) -> bool:
+    if verdict is None:
+        return False
+    if plan.why[hour] is Why.MISSING and verdict.is_committed:
+        return True
+    return _newest(verdict, plan) is not None
+
+
+def _newest(verdict: HourVerdict | None, plan: GapPlan) -> ManifestName | None:
+    """The newest export of an hour, if it was made for this plan or beside it."""
+    if verdict is None:
+        return None
+    names = [*([verdict.content] if verdict.content else []), *verdict.shrunk]
+    newest = max(names, default=None)
+    since = plan.now - _CLOCKS_AGREE
+    return newest if newest and newest.exported_at >= since else None

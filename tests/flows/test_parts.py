@@ -1,0 +1,144 @@
+"""A gap-fill too long for one run: parts of their own, and what becomes of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import StateType
+from prefect.logging import disable_run_logger
+from prefect.states import Pending
+
+from core.errors import RunFailed
+from core.fan_out.dispatch import Phase, Seen
+from core.fan_out.shares import Share
+from core.gap_wishes import GapWishes
+from core.hours import ExportHour
+from emulators.amplitude import Fault
+from flows.gap_fill import gap_fill
+from flows.gap_fill_part import gap_fill_part
+from flows.parts import DEPLOYMENT, PartRuns, seen, workers_expected
+from tests.core.lake.examples import HOUR
+from tests.rehearsal import Rehearsal, hours_ago
+
+_RAISED = "Flow run encountered an exception: "
+
+# What a run's state says
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "phase", "told"),
+    [
+        (StateType.COMPLETED, "All states completed.", Phase.COMPLETE, ""),
+        (StateType.PENDING, "", Phase.RUNNING, ""),
+        (StateType.RUNNING, "", Phase.RUNNING, ""),
+        (StateType.PAUSED, "", Phase.RUNNING, ""),
+        (StateType.CANCELLED, "", Phase.CANCELLED, "its run was cancelled"),
+        (StateType.CRASHED, "Flow run process exited with 9", Phase.DIED, "Flow run process exited with 9"),
+        (StateType.FAILED, f"{_RAISED}RunFailed: 1 of 2 hours failed:\n  x", Phase.FAILED, "1 of 2 hours failed:\n  x"),
+        (StateType.FAILED, f"{_RAISED}KeyError: 'x'", Phase.DIED, f"{_RAISED}KeyError: 'x'"),
+        (StateType.FAILED, f"{_RAISED}annotations: x", Phase.DIED, f"{_RAISED}annotations: x"),
+        (StateType.FAILED, "Flow could not be retrieved", Phase.DIED, "Flow could not be retrieved"),
+    ],
+)  # fmt: skip
+def test_what_a_state_says_of_a_run(kind: StateType, message: str, phase: Phase, told: str) -> None:
+    assert seen(kind, message) == Seen(phase, told)
+
+
+# Without workers
+
+
+@pytest.mark.slow
+def test_without_a_deployment_the_parts_run_here_and_a_bad_hour_costs_nothing_else(stage: Rehearsal) -> None:
+    stage.register(tuning={"part_hours": 2})
+    first, last, bad = hours_ago(40), hours_ago(36), hours_ago(37)
+    stage.amplitude.faults.add(Fault("flipped-gzip", times=None, hours=[ExportHour.parse(bad)]))
+
+    with pytest.raises(RunFailed, match=f"1 of 5 hours failed:\n  {bad}: .* is not sound gzip"):
+        gap_fill(stage.name, start=first, end=last)
+
+    truth = [row for row in stage.truth(first, last) if row[1] != bad]
+    assert stage.rows() == truth
+    stage.amplitude.faults.clear()
+    asked = len(stage.amplitude.requests)
+    gap_fill(stage.name, start=first, end=last)
+    assert stage.rows() == stage.truth(first, last)
+    assert len(stage.amplitude.requests) == asked + 1
+
+
+@pytest.mark.slow
+def test_a_part_brings_hours_and_loads_nothing(stage: Rehearsal) -> None:
+    first, last = hours_ago(40), hours_ago(39)
+    gap_fill_part(first, last, stage.name)
+    names = stage.lake.manifest_names(ExportHour.parse(first), ExportHour.parse(last))
+    assert [str(name.hour) for name in names] == [first, last]
+    assert stage.rows() == []
+    asked = len(stage.amplitude.requests)
+    gap_fill_part(first, last, stage.name, settle=False)
+    assert len(stage.amplitude.requests) == asked
+    gap_fill_part(first, last, stage.name, settle=False, asked=[first])
+    assert len(stage.amplitude.requests) == asked + 1
+
+
+# Runs of a deployment, with no worker but this test
+
+
+@pytest.fixture
+def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+@pytest.fixture
+def pool(client: SyncPrefectClient) -> Iterator[str]:
+    """A work pool, and a deployment for parts on it."""
+    name = f"pool-{uuid.uuid4().hex[:8]}"
+    client.create_work_pool(WorkPoolCreate(name=name, type="process"))
+    flow_id = client.create_flow_from_name("amplitude-gap-fill")
+    client.create_deployment(flow_id, name="part", work_pool_name=name, enforce_parameter_schema=False)
+    yield name
+    client.delete_deployment(client.read_deployment_by_name(DEPLOYMENT).id)
+    client.delete_work_pool(name)
+
+
+@pytest.mark.slow
+def test_parts_are_run_elsewhere_only_if_somebody_serves_their_work_pool(
+    client: SyncPrefectClient, pool: str
+) -> None:
+    assert not workers_expected(client)
+    client.send_worker_heartbeat(pool, "a-worker", heartbeat_interval_seconds=30)
+    assert workers_expected(client)
+    client.delete_deployment(client.read_deployment_by_name(DEPLOYMENT).id)
+    assert not workers_expected(client)
+    client.create_deployment(client.create_flow_from_name("amplitude-gap-fill"), name="part")
+    assert not workers_expected(client)
+
+
+@pytest.mark.slow
+def test_a_run_is_taken_back_unless_somebody_has_begun_it(client: SyncPrefectClient, pool: str) -> None:
+    runs = PartRuns(client, "shop", GapWishes(settle=False))
+    share = Share((HOUR - 1, HOUR), (HOUR,))
+    with disable_run_logger():
+        run, begun = runs.start(share), runs.start(share)
+    told = client.read_flow_run(run)
+    assert told.name == "gap-fill part 2025-12-23T18…T19"
+    assert told.parameters == {
+        "start": "2025-12-23T18",
+        "end": "2025-12-23T19",
+        "pipeline": "shop",
+        "settle": False,
+        "verify": False,
+        "asked": ["2025-12-23T19"],
+    }
+    assert runs.look(run) == Seen(Phase.WAITING)
+    assert runs.call_off(run)
+    assert runs.look(run).phase is Phase.CANCELLED
+
+    client.set_flow_run_state(begun, Pending())
+    assert runs.look(begun) == Seen(Phase.RUNNING)
+    assert not runs.call_off(begun)
+    client.delete_flow_run(begun)
+    assert runs.look(begun) == Seen(Phase.CANCELLED, "its run was deleted")
