@@ -1,0 +1,224 @@
+"""What the alerts are: Prefect automations as values. Pure; :mod:`infra.automations` applies them.
+
+Four of them. A run *failed*. A run *does not end*. A run *vanished*: its heartbeats stopped, and it is
+set to Crashed, so that the first one tells. *No fresh hours*: no scheduled ingest has completed for too
+long; each deployment is watched by itself, so that one project's runs never hide another's silence.
+
+Source: prefect/server/events/triggers.py, schemas/automations.py and actions.py of Prefect 3.8.8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState, SendNotification
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+
+#: The flows that are watched, and the parameter of each that names its project.
+FLOWS = {"amplitude-extract": "credentials", "amplitude-gap-fill": "pipeline", "amplitude-ingest": "pipeline"}
+
+_INGEST = "amplitude-ingest"
+_FAILED = ("Failed", "Crashed", "TimedOut")
+_ENDED = (*_FAILED, "Completed", "Cancelled")
+_RESTING = ("Paused", "Suspended")
+
+_WHICH = (
+    "{{ flow.name }}, run {{ flow_run.name }}"
+    "{% if flow_run.parameters.pipeline %}, pipeline {{ flow_run.parameters.pipeline }}{% endif %}"
+)
+_AGAIN = "Running it again is always safe: what is in the lake and in the table stays, the rest is taken."
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What an alert depends on.
+
+    Args:
+        block: The id of the notification block's document.
+        fresh_within: How long there may be no completed scheduled ingest.
+        stuck_after: How long a run may take.
+        silent_after: How long a run may send no heartbeat; more than two of its intervals.
+        ui_url: Where the server's pages are, for links; without a password. Used where the server itself
+            does not know.
+        pipeline: Whose alerts these are; None: every run of the flows.
+        deployments: The ids of that pipeline's deployments.
+    """
+
+    block: UUID
+    fresh_within: timedelta
+    stuck_after: timedelta
+    silent_after: timedelta
+    ui_url: str
+    pipeline: str | None = None
+    deployments: tuple[UUID, ...] = ()
+
+
+def tag(pipeline: str | None) -> str:
+    """The tag by which a set of alerts is known again."""
+    return f"amplitude-alerts:{pipeline}" if pipeline else "amplitude-alerts"
+
+
+def names(pipeline: str | None) -> dict[str, str]:
+    """The name of each automation."""
+    whose = f"amplitude ({pipeline})" if pipeline else "amplitude"
+    return {
+        "failed": f"{whose}: a run failed",
+        "stuck": f"{whose}: a run does not end",
+        "vanished": f"{whose}: a run vanished",
+        "silent": f"{whose}: no fresh hours",
+    }
+
+
+def automations(wishes: Wishes) -> list[AutomationCore]:
+    """The four, as they should be."""
+    return [_failed(wishes), _stuck(wishes), _vanished(wishes), _silent(wishes)]
+
+
+def _failed(wishes: Wishes) -> AutomationCore:
+    trigger = EventTrigger(
+        posture=Posture.Reactive,
+        expect=_events(_FAILED),
+        for_each={"prefect.resource.id"},
+        **_runs_of(FLOWS, wishes),
+    )
+    body = _lines(
+        _WHICH,
+        "State: {{ flow_run.state.name }}",
+        'Message: {{ (flow_run.state.message or "none")|truncate(1500, true) }}',
+        _link(wishes),
+        f"What to do: open the run; its log names each hour with its reason. {_AGAIN} Missing hours are "
+        "taken by the next hourly run; after a longer time: python -m flows.gap_fill.",
+    )
+    subject = "{{ flow.name }}: {{ flow_run.state.name }}"
+    return _automation(
+        wishes, "failed", "Tells of each run that failed, crashed or timed out.", trigger, subject, body
+    )
+
+
+def _stuck(wishes: Wishes) -> AutomationCore:
+    trigger = EventTrigger(
+        posture=Posture.Proactive,
+        after=_events(("Pending", "Running")),
+        expect=_events(_ENDED),
+        for_each={"prefect.resource.id"},
+        within=wishes.stuck_after,
+        **_runs_of(FLOWS, wishes),
+    )
+    spell = spelled(wishes.stuck_after)
+    body = _lines(
+        f"{_WHICH} began {spell} ago and has not ended.",
+        "Last known state: {{ flow_run.state.name }}",
+        _link(wishes),
+        "What to do: open the run. If its log moves, as in a gap-fill over a long range, wait. If not, "
+        f"cancel it, and see that the worker is alive. {_AGAIN}",
+    )
+    what = f"Tells once of each run that has not ended after {spell}."
+    return _automation(wishes, "stuck", what, trigger, "{{ flow.name }}: a run does not end", body)
+
+
+def _vanished(wishes: Wishes) -> AutomationCore:
+    # A heartbeat is both what starts the wait and what is waited for: each one begins it anew.
+    beat = ("heartbeat",)
+    trigger = EventTrigger(
+        posture=Posture.Proactive,
+        after=_events(beat),
+        expect=_events((*beat, *_ENDED, *_RESTING)),
+        for_each={"prefect.resource.id"},
+        within=wishes.silent_after,
+        **_runs_of(FLOWS, wishes),
+    )
+    spell = spelled(wishes.silent_after)
+    message = f"No heartbeat for {spell}: the process or the machine of this run seems to be gone."
+    return AutomationCore(
+        name=names(wishes.pipeline)["vanished"],
+        description=f"Sets a run without a heartbeat for {spell} to Crashed; another automation tells of it.",
+        tags=[tag(wishes.pipeline)],
+        trigger=trigger,
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
+    )
+
+
+def _silent(wishes: Wishes) -> AutomationCore:
+    # A completed run begins the wait anew, to the minute; one that is late or begins does so only when
+    # there is no wait: so the alert comes again while the silence lasts, and without any completed run.
+    where = _runs_of((_INGEST,), wishes)
+    # Runs by hand are not counted: they may be for another pipeline, or for hours of last year.
+    where["match_related"] += [_related("tag", id=["prefect.tag.auto-scheduled"])]
+    trigger = EventTrigger(
+        posture=Posture.Proactive,
+        after=_events(("Completed", "Late", "Pending")),
+        expect=_events(("Completed",)),
+        for_each={"related:deployment:prefect.resource.id"},
+        within=wishes.fresh_within,
+        **where,
+    )
+    spell = spelled(wishes.fresh_within)
+    body = _lines(
+        f"No scheduled run of {_INGEST}/{{{{ deployment.name }}}}"
+        "{% if flow_run.parameters.pipeline %}, pipeline {{ flow_run.parameters.pipeline }},{% endif %} "
+        f"has completed for {spell}: hours are not arriving.",
+        "Last heard of: run {{ flow_run.name }}, {{ flow_run.state.name }}",
+        _link(wishes),
+        "What to do: see that a worker polls the work pool, that the schedule is active, and that runs are "
+        "not late or failing. When it runs again, it takes what was missed.",
+    )
+    what = f"Tells of each deployment of {_INGEST} without a completed scheduled run for {spell}."
+    return _automation(wishes, "silent", what, trigger, f"{_INGEST}: no fresh hours for {spell}", body)
+
+
+def _automation(
+    wishes: Wishes, key: str, description: str, trigger: EventTrigger, subject: str, body: str
+) -> AutomationCore:
+    return AutomationCore(
+        name=names(wishes.pipeline)[key],
+        description=description,
+        tags=[tag(wishes.pipeline)],
+        trigger=trigger,
+        actions=[SendNotification(block_document_id=wishes.block, subject=subject, body=body)],
+    )
+
+
+def _runs_of(flows: Iterable[str], wishes: Wishes) -> dict[str, Any]:
+    """What an event must be about: a run of one of these flows, and of one of the pipeline's deployments."""
+    related = [_related("flow", name=sorted(flows))]
+    if wishes.pipeline:
+        # Their ids, not their names: a heartbeat names no deployment.
+        ids = [f"prefect.deployment.{one}" for one in sorted(wishes.deployments)]
+        related.append(_related("deployment", id=ids))
+    return {"match": {"prefect.resource.id": "prefect.flow-run.*"}, "match_related": related}
+
+
+def _related(role: str, **labels: list[str]) -> dict[str, str | list[str]]:
+    return {"prefect.resource.role": role} | {
+        f"prefect.resource.{label}": values for label, values in labels.items()
+    }
+
+
+def _events(states: Iterable[str]) -> set[str]:
+    return {f"prefect.flow-run.{state}" for state in states}
+
+
+def _link(wishes: Wishes) -> str:
+    """The run's page: as the server knows it, or as this machine reaches it."""
+    # A server that was started without PREFECT_UI_URL and PREFECT_API_URL does not know its own address.
+    here = f"{wishes.ui_url.rstrip('/')}/runs/flow-run/"
+    return "{% if flow_run|ui_url %}{{ flow_run|ui_url }}{% else %}" + here + "{{ flow_run.id }}{% endif %}"
+
+
+def _lines(*lines: str) -> str:
+    return "\n".join(lines)
+
+
+def spelled(duration: timedelta) -> str:
+    """A duration in the largest unit that leaves no rest: 3 hours."""
+    seconds = int(duration.total_seconds())
+    for unit, size in (("hour", 3600), ("minute", 60)):
+        if seconds % size == 0:
+            count = seconds // size
+            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    return f"{seconds} seconds"
