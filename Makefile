@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test lint types format test-fast test-slow coverage
-.PHONY: crash model fuzz mutation lock check-locks clean
+.PHONY: test-image test-deploy up down crash model fuzz mutation lock check-locks clean
 
 # Bytecode is compiled once and kept; another environment's modules stay out.
 unexport PYTHONDONTWRITEBYTECODE
@@ -57,10 +57,23 @@ test-fast: install ## The tests that take milliseconds
 	$(python) -m pytest $(side_by_side) -m "not slow and not live" --cov=core --cov-report= --cov-fail-under=0
 
 test-slow: install ## The tests that start servers, flows or other processes
-	$(python) -m pytest $(side_by_side) -m "slow and not live" --cov=core --cov-append --cov-report= --cov-fail-under=0
+	$(python) -m pytest $(side_by_side) -m "slow and not long and not live" --cov=core --cov-append --cov-report= --cov-fail-under=0
 
 coverage: install
 	$(python) -m coverage report
+
+test-image: install ## The steps of the Dockerfile and what compose.yaml starts, without an engine
+	$(python) -m pytest -m "long and not live" tests/test_image.py
+
+test-deploy: install ## Two workers and PostgreSQL: a fanned-out gap-fill with kills, schedules, no secret in the database
+	@sh scripts/install_postgresql.sh
+	$(python) -m pytest -s -m "long and not live" tests/deployments
+
+up: install ## Keep it all running: emulators, Prefect server with its UI, deployments, a worker
+	@$(python) -m emulators.up
+
+down: ## Stop what `make up` started
+	@$(python) -m emulators.down
 
 crash: install ## Kill real flow processes, KILLS times; nothing may be lost or loaded twice (SEED)
 	@$(python) -m tests.campaigns.crash --kills $(KILLS) --seed $(SEED)

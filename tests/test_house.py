@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from scripts import locks
 from tests import laws
@@ -327,26 +323,3 @@ def test_a_lock_that_does_not_hold_is_noticed(name: str, old: str, new: str, not
 def test_a_comment_in_a_source_needs_no_new_lock() -> None:
     changed = LOCK_FILES | {"requirements.in": "# why not\n\n" + LOCK_FILES["requirements.in"]}
     assert list(locks.problems_of(changed)) == []
-
-
-@pytest.mark.slow
-def test_every_deployment_can_be_imported_and_gives_what_its_flow_takes() -> None:
-    deployments: list[dict[str, Any]] = yaml.safe_load(text_of("prefect.yaml"))["deployments"]
-    problems: list[str] = []
-    for deployment in deployments:
-        module, _, name = deployment["entrypoint"].rpartition(".")
-        assert ":" not in deployment["entrypoint"], "a file entrypoint puts its folder first on sys.path"
-        flow = getattr(importlib.import_module(module), name)
-        signature = inspect.signature(flow.fn).parameters
-        required = [one for one, parameter in signature.items() if parameter.default is parameter.empty]
-        given = deployment.get("parameters") or {}
-        problems += laws.parameters_fit(deployment["name"], signature, required, given)
-        flow.validate_parameters(given)
-    nothing_in(problems)
-
-
-def test_a_deployment_that_does_not_fit_its_flow_is_noticed() -> None:
-    assert list(laws.parameters_fit("nightly", ["start", "pipeline"], ["pipeline"], ["strat"])) == [
-        "nightly gives strat, which its flow does not take",
-        "nightly does not give pipeline, which its flow needs",
-    ]

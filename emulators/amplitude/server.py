@@ -70,7 +70,8 @@ class AmplitudeEmulator:
         auth: The two keys, as HTTP clients take them.
         requests: All requests so far, in the order in which they were answered.
         faults: What is still to go wrong.
-        busiest: The most requests that were in hand at one time.
+        busy: How many requests are in hand.
+        busiest: The most of them at one time.
 
     Raises:
         OSError: The port is in use; when it starts.
@@ -108,7 +109,7 @@ class AmplitudeEmulator:
             timeout_hours=timeout_hours,
         )
         self._port = port
-        self._busy = 0
+        self.busy = 0
         self._lock = Lock()
         self._server: Server | None = None
         self._thread: Thread | None = None
@@ -165,10 +166,10 @@ class AmplitudeEmulator:
     def enter(self) -> None:
         """One more request is in hand."""
         with self._lock:
-            self._busy += 1
-            self.busiest = max(self.busiest, self._busy)
+            self.busy += 1
+            self.busiest = max(self.busiest, self.busy)
 
     def leave(self) -> None:
         """One request less is in hand."""
         with self._lock:
-            self._busy -= 1
+            self.busy -= 1
