@@ -24,6 +24,21 @@ class StackError(Exception):
     """An emulator did not start, or ended before it was told to."""
 
 
+def is_free(port: int) -> bool:
+    """Whether nobody listens on this port at this moment, on loopback or on every address."""
+    with socket.socket() as caller:
+        if caller.connect_ex(("127.0.0.1", port)) == 0:
+            return False
+    with socket.socket() as probe:
+        # As servers do it: what is left of connections that are over is no hindrance.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def free_port() -> int:
     """A port on 127.0.0.1 that nobody listens on at this moment."""
     with socket.socket() as probe:

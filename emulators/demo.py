@@ -17,14 +17,13 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from core.hours import ExportHour
 from emulators.prefect_server import PrefectServer, private_environment
+from emulators.query import connect, show
 from emulators.stack import EmbeddedStack, StackError
 
 _PROJECT = Path(__file__).resolve().parent.parent
@@ -44,7 +43,7 @@ _NEXT = """
 [bold]Where to go next[/bold]
   make test                       everything that is promised, shown
   cp .env.example .env            your own Amplitude, AWS and Snowflake; README.md has the three steps
-  python -m emulators             this stack, kept running, with the .env lines that point at it
+  make up                         this stack, kept running, with Prefect's user interface and a worker
 """
 
 
@@ -89,15 +88,10 @@ def _demonstrate(console: Console, environment: Mapping[str, str]) -> None:
     _run(console, environment, "flows.ingest", *day)
     console.print("And again: what is there is neither asked for nor loaded twice.")
     _run(console, environment, "flows.ingest", *day)
-    with contextlib.closing(_connect(environment)) as connection, connection.cursor() as cursor:
+    with contextlib.closing(connect(environment)) as connection, connection.cursor() as cursor:
         console.print("[bold]A few rows of the view events[/bold]")
         cursor.execute(_SAMPLE)
-        table = Table(box=None, pad_edge=False)
-        for column in cursor.description:
-            table.add_column(column.name.lower(), no_wrap=True)
-        for row in cursor.fetchall():
-            table.add_row(*["" if value is None else Text(str(value)) for value in row])
-        console.print(table)
+        show(cursor, console)
         rows, hours, unique = (int(count) for count in cursor.execute(_COUNTS).fetchone())
         events, loaded_hours = (int(count) for count in cursor.execute(_LEDGER).fetchone())
     console.print(f"\n{rows:,} rows in events_raw, {unique:,} in events_unique.")
@@ -121,22 +115,6 @@ def _run(console: Console, environment: Mapping[str, str], module: str, *argumen
     if done.returncode:
         msg = f"python -m {module} ended with {done.returncode}."
         raise DemoFailed(msg)
-
-
-def _connect(environment: Mapping[str, str]) -> Any:
-    import snowflake.connector
-
-    return snowflake.connector.connect(
-        account=environment["SNOWFLAKE_ACCOUNT"],
-        user=environment["SNOWFLAKE_USER"],
-        private_key_file=environment["SNOWFLAKE_PRIVATE_KEY_PATH"],
-        host=environment["SNOWFLAKE_HOST"],
-        port=int(environment["SNOWFLAKE_PORT"]),
-        protocol=environment["SNOWFLAKE_PROTOCOL"],
-        warehouse=environment["SNOWFLAKE_WAREHOUSE"],
-        database=environment["SNOWFLAKE_DATABASE"],
-        schema=environment["SNOWFLAKE_SCHEMA"],
-    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,16 +35,19 @@ NAMES = WarehouseNames(
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """A fresh RSA key pair, as files."""
+    """An RSA key pair, as files."""
 
     private: Path
     public: Path
 
     @classmethod
-    def write(cls, folder: Path) -> KeyPair:
-        """Make one; only the owner may read the private half."""
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    def in_folder(cls, folder: Path) -> KeyPair:
+        """The folder's pair, made if it has none; only the owner may read the private half."""
         pair = cls(folder / "snowflake.p8", folder / "snowflake.pub")
+        if pair.public.exists():  # written last
+            return pair
+        pair.private.unlink(missing_ok=True)
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         text = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -75,7 +79,9 @@ def prepare_bucket(url: str, access_key: str, secret_key: str) -> str:
     kms: Any = boto3.client("kms", **given)
     s3: Any = boto3.client("s3", **given)
     key = kms.create_key(Description="amplitude lake")["KeyMetadata"]["Arn"]
-    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    # Half a set-up that was kept, and cut off, is gone on with.
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_public_access_block(
         Bucket=BUCKET,
         PublicAccessBlockConfiguration={

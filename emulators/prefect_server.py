@@ -40,26 +40,40 @@ def private_environment(home: Path) -> dict[str, str]:
 
 
 class PrefectServer:
-    """``prefect server start``, without its user interface.
+    """``prefect server start``, with or without its user interface.
 
     It is under way when the block begins, and ready after :meth:`wait_until_ready`.
 
     Args:
         environment: Its whole environment; PREFECT_HOME says where its database is.
         log: What it writes goes there.
+        port: 0 for any free one.
+        pages: A folder for the pages of the user interface; None serves none.
     """
 
-    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
-        self._environment = dict(environment)
+    def __init__(
+        self, environment: Mapping[str, str], log: Path, *, port: int = 0, pages: Path | None = None
+    ) -> None:
         self._log = log
-        self._port = free_port()
-        self.api_url = f"http://127.0.0.1:{self._port}/api"
+        self._port = port or free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.api_url = f"{self.url}/api"
+        self._flags = ["--host", "127.0.0.1", "--port", str(self._port)]
+        self._environment = dict(environment)
+        if pages is None:
+            self._flags.append("--no-ui")
+        else:
+            self._environment |= {
+                "PREFECT_SERVER_UI_API_URL": self.api_url,
+                "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(pages),
+                "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+            }
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "prefect", "server", "start", "--no-ui"]
+        command = [sys.executable, "-m", "prefect", "server", "start", *self._flags]
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                [*command, "--host", "127.0.0.1", "--port", str(self._port)],
+                command,
                 env=self._environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -76,6 +90,24 @@ class PrefectServer:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=_END_SECONDS)
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def check(self) -> None:
+        """See that it runs.
+
+        Raises:
+            StackError: It has ended.
+        """
+        if (code := self._process.poll()) is not None:
+            msg = f"The Prefect server ended by itself (exit code {code}). It wrote:\n{self._tail()}"
+            raise StackError(msg)
+
+    def _tail(self) -> str:
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
+
     def wait_until_ready(self, seconds: float = 180.0) -> None:
         """Return once it answers.
 
@@ -88,6 +120,5 @@ class PrefectServer:
                 if httpx.get(f"{self.api_url}/health", timeout=2).is_success:
                     return
             time.sleep(0.2)
-        tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
-        msg = f"The Prefect server did not start:\n{tail}"
+        msg = f"The Prefect server did not start:\n{self._tail()}"
         raise StackError(msg)

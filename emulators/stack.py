@@ -3,26 +3,28 @@
     with EmbeddedStack() as stack:
         subprocess.run([...], env=os.environ | stack.environment)
 
-Guarantees: keys and secrets are new every time; lake and warehouse are in memory, and where one of
-them ends the others are ended too; nothing that was started outlives the ``with`` block, a start that
-fails half-way, or this process, however that ends.
+Guarantees: where one of them ends the others are ended too; nothing that was started outlives the
+``with`` block, a start that fails half-way, or this process, however that ends. Without a home, keys and
+secrets are new every time, and lake and warehouse are in memory. With one, both are kept there, always
+both together, as are keys, secrets and (where they are still free) ports.
 """
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from emulators.children import Child, StackError, free_port
+from emulators.children import Child, StackError
 from emulators.ground import BUCKET, NAMES, PREFIX, REGION, USER, KeyPair, prepare_bucket, prepare_warehouse
+from emulators.identity import Identity, emptied
 
 __all__ = ["EmbeddedStack", "StackError"]
 
@@ -38,6 +40,7 @@ class EmbeddedStack:
         events_per_hour: What Amplitude has exported, on average over a day.
         amplitude_flags: More flags for ``python -m emulators.amplitude``.
         start_seconds: How long a start may take.
+        home: Where everything is kept for the next stack; None for nowhere. Used by one stack at a time.
 
     Raises:
         StackError: on entering, when one of them does not start or cannot be set up.
@@ -52,7 +55,9 @@ class EmbeddedStack:
         events_per_hour: int | None = None,
         amplitude_flags: Sequence[str] = (),
         start_seconds: float = 90.0,
+        home: Path | None = None,
     ) -> None:
+        self._home = home
         self._ports = {"amplitude": amplitude_port, "s3": s3_port, "snowflake": snowflake_port}
         self._amplitude_flags = list(amplitude_flags)
         if events_per_hour is not None:
@@ -82,7 +87,7 @@ class EmbeddedStack:
         """End everything that was started. Safe to repeat."""
         self._over.set()
         self._end_children()
-        if self._folder is not None:
+        if self._folder is not None and self._home is None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def wait(self, seconds: float | None = None) -> bool:
@@ -111,22 +116,26 @@ class EmbeddedStack:
 
     def _start(self) -> None:
         deadline = time.monotonic() + self._start_seconds
-        folder = self._folder = Path(tempfile.mkdtemp(prefix="amplitude-stack-"))
-        ports = {name: port or free_port() for name, port in self._ports.items()}
-        key_pair = KeyPair.write(folder)
-        amplitude = {"AMP_API_KEY": secrets.token_hex(16), "AMP_SECRET_KEY": secrets.token_hex(16)}
-        lake = {
-            "AWS_ACCESS_KEY": f"STACK{secrets.token_hex(8).upper()}",
-            "AWS_SECRET_KEY": secrets.token_hex(20),
-        }
+        identity = Identity.of(self._home)
+        if self._home is None:
+            folder = self._folder = Path(tempfile.mkdtemp(prefix="amplitude-stack-"))
+        else:
+            folder = self._folder = emptied(self._home / "emulators")
+        ports = {name: port or identity.port(name) for name, port in self._ports.items()}
+        key_pair = KeyPair.in_folder(self._home or folder)
+        amplitude, lake = identity.amplitude, identity.lake
         endpoint = f"http://127.0.0.1:{ports['s3']}"
-        self._launch("snowflake", ports, _snowflake_flags(endpoint, key_pair), lake)
-        self._launch("s3", ports, ["--region", REGION, "--assume-tls"], lake)
+        self._launch(
+            "snowflake", ports, [*_snowflake_flags(endpoint, key_pair), *self._kept("snowflake")], lake
+        )
+        self._launch("s3", ports, ["--region", REGION, "--assume-tls", *self._kept("s3")], lake)
         self._launch("amplitude", ports, self._amplitude_flags, amplitude)
 
         def lay_lake() -> str:
             self._children["s3"].wait_until_ready(deadline)
-            return prepare_bucket(endpoint, lake["AWS_ACCESS_KEY"], lake["AWS_SECRET_KEY"])
+            return identity.kms_key or prepare_bucket(
+                endpoint, lake["AWS_ACCESS_KEY"], lake["AWS_SECRET_KEY"]
+            )
 
         def build_warehouse() -> None:
             from snowflake import connector  # noqa: F401  loaded while the others load
@@ -139,8 +148,13 @@ class EmbeddedStack:
         kms_key = laid.result()
         built.result()
         self.environment = _environment(ports, amplitude, lake, kms_key, key_pair)
+        if self._home is not None:
+            replace(identity, ports=ports, kms_key=kms_key).keep(self._home)
         for child in self._children.values():
             child.watch(self._lost)
+
+    def _kept(self, name: str) -> list[str]:
+        return [] if self._home is None else ["--folder", str(self._home / name)]
 
     def _launch(
         self, name: str, ports: Mapping[str, int], flags: Sequence[str], environment: Mapping[str, str]

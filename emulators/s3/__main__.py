@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
+from emulators.kept import StaleState
 from emulators.s3.emulator import S3Emulator
 
 
@@ -27,7 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
             secret_key=options.secret_key,
             region=options.region,
             assume_tls=options.assume_tls,
+            folder=options.folder,
         )
+    except StaleState as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     except OSError as error:
         sys.stderr.write(f"Cannot listen on 127.0.0.1:{options.port}: {error.strerror}\n")
         return 2
@@ -45,7 +51,7 @@ def _wait_for_parent(stop: threading.Event) -> None:
 
 
 def _read(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m emulators.s3", description="S3 on loopback, in memory.")
+    parser = argparse.ArgumentParser(prog="python -m emulators.s3", description="S3 on loopback.")
     parser.add_argument("--port", type=int, default=0, help="0 (default): any free one")
     parser.add_argument("--bucket", action="append", default=[], help="create it at the start (repeatable)")
     parser.add_argument(
@@ -64,6 +70,7 @@ def _read(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--assume-tls", action="store_true", help="judge aws:SecureTransport as if TLS ended in front"
     )
+    parser.add_argument("--folder", type=Path, help="keep objects there; without it, in memory only")
     parser.add_argument("--exit-with-parent", action="store_true", help="end when standard input ends")
     return parser.parse_args(arguments)
 

@@ -13,6 +13,7 @@ from emulators.s3 import chunked, operations, uploads
 from emulators.s3.checksums import verify_body
 from emulators.s3.errors import S3Error, access_denied
 from emulators.s3.faults import FaultPlan, break_off, corrupt
+from emulators.s3.kept import KeptBuckets
 from emulators.s3.listing import Question, page_of, render
 from emulators.s3.messages import Answer, Hangup, Message
 from emulators.s3.objects import SSE, SSE_KEY, complete_head, put_object
@@ -47,6 +48,7 @@ class Application:
 
     Args:
         assume_tls: Judge ``aws:SecureTransport`` as if TLS ended in front of the emulator.
+        kept: Where changes are written down before they are answered; None for nowhere.
     """
 
     store: Store
@@ -56,6 +58,7 @@ class Application:
     faults: FaultPlan = field(default_factory=FaultPlan)
     requests: deque[Request] = field(default_factory=lambda: deque(maxlen=1_000_000))
     policies: dict[str, BucketPolicy] = field(default_factory=dict)
+    kept: KeptBuckets | None = None
 
     def __call__(self, message: Message) -> Answer:
         """Answer one message.
@@ -69,6 +72,8 @@ class Application:
             if fault is not None:
                 break_off(fault)
             answer = self._answer(corrupt(message) if fault and fault.kind == "corrupted" else message)
+            if self.kept is not None and answer.status < HTTPStatus.MULTIPLE_CHOICES:
+                self.kept.keep(message, self.store, self.policies)
             status = answer.status
         except S3Error as error:
             answer = error.answer()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from emulators.gate import Gate
 from emulators.s3.app import Application, Request
 from emulators.s3.faults import Fault, FaultKind
+from emulators.s3.kept import KeptBuckets
 from emulators.s3.store import Store
 from emulators.s3.wire import WireServer
 
@@ -28,9 +30,11 @@ class S3Emulator:
         buckets: Created at the start.
         assume_tls: Judge ``aws:SecureTransport`` as if TLS ended in front of the emulator.
         largest_put_bytes: A longer body is refused with EntityTooLarge.
+        folder: Objects and buckets are kept there, and are there again for the next one with this folder.
 
     Raises:
         OSError: the port is taken.
+        StaleState: another release wrote the folder.
     """
 
     def __init__(
@@ -43,12 +47,16 @@ class S3Emulator:
         region: str = "us-east-1",
         assume_tls: bool = False,
         largest_put_bytes: int = LARGEST_PUT_BYTES,
+        folder: Path | None = None,
     ) -> None:
         self.access_key = access_key
         self.secret_key = secret_key
         self.region = region
-        self._store = Store(region)
-        self._app = Application(self._store, access_key, secret_key, assume_tls)
+        self._kept = KeptBuckets(folder) if folder else None
+        self._store = Store(region, self._kept.account if self._kept else None)
+        self._app = Application(self._store, access_key, secret_key, assume_tls, kept=self._kept)
+        if self._kept:
+            self._kept.restore(self._store, self._app.policies)
         self._server = WireServer(port, self._app, largest_body_bytes=largest_put_bytes)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         for bucket in buckets:
@@ -65,6 +73,8 @@ class S3Emulator:
         self._server.server_close()
         self._server.hang_up()
         self._thread.join()
+        if self._kept:
+            self._kept.close()
         self._store.close()
 
     @property

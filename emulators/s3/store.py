@@ -39,8 +39,8 @@ class _Request(Request):
 class Store:
     """One account's buckets. Safe to share between threads."""
 
-    def __init__(self, region: str) -> None:
-        self.account = str(secrets.randbelow(9 * 10**11) + 10**11)
+    def __init__(self, region: str, account: str | None = None) -> None:
+        self.account = account or str(secrets.randbelow(9 * 10**11) + 10**11)
         self.region = region
         self._locks = [RLock() for _ in range(64)]
         self._writes: dict[str, object] = {}  # a new mark after every write

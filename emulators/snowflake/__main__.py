@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from emulators.kept import StaleState
 from emulators.snowflake.emulator import SnowflakeEmulator
 from emulators.snowflake.leftovers import remove_leftovers
 
@@ -39,6 +40,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         default=300.0,
         help="silence after which a session that blocks another is ended (default: %(default)s)",
     )
+    parser.add_argument("--folder", type=Path, help="keep the account there; without it, in memory only")
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when standard input ends")
     return parser.parse_args(arguments)
 
@@ -74,18 +76,22 @@ def main(arguments: list[str] | None = None) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, ask_to_stop)
-    emulator = SnowflakeEmulator(
-        given.s3_endpoint,
-        given.s3_access_key,
-        given.s3_secret_key,
-        s3_region=given.s3_region,
-        host=given.host,
-        port=given.port,
-        user=given.user,
-        public_key=public_key,
-        roles=tuple(given.role),
-        dead_session_seconds=given.dead_session_seconds,
-    )
+    try:
+        emulator = SnowflakeEmulator(
+            given.s3_endpoint,
+            given.s3_access_key,
+            given.s3_secret_key,
+            s3_region=given.s3_region,
+            host=given.host,
+            port=given.port,
+            user=given.user,
+            public_key=public_key,
+            roles=tuple(given.role),
+            dead_session_seconds=given.dead_session_seconds,
+            folder=given.folder,
+        )
+    except StaleState as error:
+        return _fail(str(error))
     try:
         for statement in given.sql:
             emulator.execute(statement)

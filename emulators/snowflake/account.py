@@ -4,12 +4,14 @@ import itertools
 import threading
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from fakesnow.instance import FakeSnow
 
 from emulators.snowflake.faults import Faults
 from emulators.snowflake.history import LoadHistory
+from emulators.snowflake.kept import KeptAccount
 from emulators.snowflake.locks import TableLocks
 from emulators.snowflake.objects import Objects
 from emulators.snowflake.s3 import Lake, S3Settings
@@ -45,12 +47,28 @@ class Account:
     ddl: threading.RLock = field(default_factory=threading.RLock)
     guard: threading.RLock = field(default_factory=threading.RLock)
     results: "dict[str, Result]" = field(default_factory=dict)
+    kept: KeptAccount | None = None
     version: int = 0
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _lake: Lake | None = None
 
     def __post_init__(self) -> None:
-        self.objects.warehouses[DEFAULT_WAREHOUSE] = {"size": "X-Small"}
+        self.objects.warehouses.setdefault(DEFAULT_WAREHOUSE, {"size": "X-Small"})
+
+    @classmethod
+    def opened(cls, s3: S3Settings, folder: Path | None) -> Self:
+        """A new account in memory, or the one that a folder holds.
+
+        Raises:
+            StaleState: other releases wrote the folder.
+        """
+        if folder is None:
+            return cls(s3)
+        kept = KeptAccount(folder)
+        objects, loaded = kept.others() or (Objects(), [])
+        account = cls(s3, fake=kept.databases(), objects=objects, kept=kept)
+        account.history.commit(loaded)
+        return account
 
     @property
     def lake(self) -> Lake:
@@ -74,6 +92,8 @@ class Account:
         """Tell that a commit changed something."""
         with self.guard:
             self.version += 1
+            if self.kept is not None:
+                self.kept.keep(self.objects, self.history.entries())
 
 
 def new_query_id() -> str:

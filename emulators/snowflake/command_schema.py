@@ -23,7 +23,7 @@ def _create_database(command: Command) -> Result:
             raise already_exists(name)
         _forget(command, f"{name}.")
         place.duck.execute("SET schema = 'memory.main'")
-        place.duck.execute(f"DETACH {quoted(name)}")
+        place.drop_database(name)
     place.create_database(name)
     place.use(name, "PUBLIC")
     return status(f"Database {name} successfully created.")
@@ -61,7 +61,7 @@ def _drop_database(command: Command) -> Result:
     _forget(command, f"{name}.")
     if place.database == name:
         place.use(None, None)
-    place.duck.execute(f"DETACH {quoted(name)}")
+    place.drop_database(name)
     return status(f"{name} successfully dropped.")
 
 

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -21,7 +22,7 @@ UNBLOCKING_SECONDS = 4 * 3600.0
 
 
 class SnowflakeEmulator:
-    """A Snowflake account on loopback, empty at first.
+    """A Snowflake account on loopback, empty at first unless its folder holds one.
 
     Guarantees: each object is an account of its own; leaving the context ends every session, rolls back what
     is open, and frees the port.
@@ -35,6 +36,10 @@ class SnowflakeEmulator:
         dead_session_seconds: how long a session with an open transaction may be silent while it blocks
             another, before it is ended; one that blocks nobody has four hours.
         answer_within_seconds: after which the client is told to ask again.
+        folder: the account is kept there, and is there again for the next emulator with this folder.
+
+    Raises:
+        StaleState: other releases wrote the folder.
     """
 
     protocol = "http"
@@ -53,10 +58,12 @@ class SnowflakeEmulator:
         roles: tuple[str, ...] = (),
         dead_session_seconds: float = 300.0,
         answer_within_seconds: float = 45.0,
+        folder: Path | None = None,
     ) -> None:
         self.host = host
         self.port = port
-        self.account = Account(S3Settings(s3_endpoint, s3_access_key, s3_secret_key, s3_region))
+        settings = S3Settings(s3_endpoint, s3_access_key, s3_secret_key, s3_region)
+        self.account = Account.opened(settings, folder)
         self.account.objects.roles.update(role.upper() for role in roles)
         self.dead_session_seconds = dead_session_seconds
         key_pair = KeyPair(user or "", public_key) if public_key else None

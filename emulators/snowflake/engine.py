@@ -5,8 +5,11 @@
 import datetime
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import duckdb
 import pyarrow as pa
 from fakesnow import info_schema, macros
 from fakesnow.conn import FakeSnowflakeConnection
@@ -28,6 +31,7 @@ from emulators.snowflake.rewrite import rewrite
 Step = tuple[str, Any]
 _WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
 _KEPT_RESULTS = 4
+DATABASE_SUFFIX = ".duckdb"
 # DuckDB's advice to fakesnow.
 warnings.filterwarnings("ignore", message="Arrow output on a DB-API result")
 remove_leftovers_at_exit()
@@ -108,6 +112,7 @@ class Connection(FakeSnowflakeConnection):
 
     def __init__(self, fake: FakeSnow, context: Callable[[], Mapping[str, str | None]]) -> None:
         self.duck = fake.duck_conn.cursor()
+        self.folder = Path(fake.db_path) if fake.db_path else None
         self.context = context
         super().__init__(
             self.duck,
@@ -169,11 +174,19 @@ class Connection(FakeSnowflakeConnection):
         return self.duck.execute(sql, [database, schema, name]).fetchone() is not None
 
     def create_database(self, name: str) -> None:
-        """Create a database with its PUBLIC schema."""
-        self.duck.execute(f"ATTACH ':memory:' AS {quoted(name)}")
+        """Create a database with its PUBLIC schema: in memory, or as a file in the account's folder."""
+        attach(self.duck, self.folder, name)
         self.duck.execute(info_schema.per_db_creation_sql(name))
         self.duck.execute(macros.creation_sql(name))
         self.duck.execute(f"CREATE SCHEMA {quoted(name)}.{quoted('PUBLIC')}")
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, with its file if it has one."""
+        self.duck.execute(f"DETACH {quoted(name)}")
+        if self.folder is not None:
+            file = database_file(self.folder, name)
+            for leftover in (file, file.with_name(f"{file.name}.wal")):
+                leftover.unlink(missing_ok=True)
 
     def use(self, database: str | None, schema: str | None) -> None:
         """Set what unqualified names mean; both must exist, or be None."""
@@ -194,6 +207,17 @@ class Connection(FakeSnowflakeConnection):
             raise no_current("schema", command)
         parts = (self.database or "", self.schema or "")[: 3 - len(name)] + name
         return parts[0], parts[1], parts[2]
+
+
+def database_file(folder: Path, name: str) -> Path:
+    """Where a database is kept: its name may hold any character, the file's must not."""
+    return folder / f"{quote(name, safe='')}{DATABASE_SUFFIX}"
+
+
+def attach(duck: duckdb.DuckDBPyConnection, folder: Path | None, name: str) -> None:
+    """Attach a database by its name, from its file or as a new one; without a folder, in memory."""
+    place = ":memory:" if folder is None else str(database_file(folder, name)).replace("'", "''")
+    duck.execute(f"ATTACH '{place}' AS {quoted(name)}")
 
 
 def quoted(name: str) -> str:

@@ -46,6 +46,11 @@ class LoadHistory:
         kept = now - datetime.timedelta(days=KEPT_DAYS)
         return any(entry and entry.etag == etag and entry.loaded_at >= kept for entry in entries)
 
+    def entries(self) -> list[Loaded]:
+        """Everything that is kept."""
+        with self._guard:
+            return list(self._loaded.values())
+
     def forget(self, table: str) -> None:
         """Forget a table, or all tables under a schema or database if the name ends in a dot."""
         with self._guard:

@@ -4,6 +4,7 @@
 
 import datetime
 import itertools
+import time
 from dataclasses import dataclass, field, replace
 
 from emulators.snowflake.errors import SqlError, invalid_parameter, invalid_value
@@ -11,7 +12,8 @@ from emulators.snowflake.lexer import Value, boolean_of, text_of
 
 IAM_USER_ARN = "arn:aws:iam::123456789001:user/abc1-b-self1234"
 Name = tuple[str, str, str]
-_serial = itertools.count(1)
+# Not from 1: what an earlier process kept must not get a second owner for its serials.
+_serial = itertools.count(time.time_ns())
 
 
 _KINDS = {"CSV", "JSON", "AVRO", "ORC", "PARQUET", "XML"}

@@ -164,7 +164,7 @@ def test_the_loader_finds_stage_tables_and_views(stack: EmbeddedStack) -> None:
 def test_a_stranger_s_key_does_not_log_in(stack: EmbeddedStack, tmp_path: Path) -> None:
     from emulators.ground import KeyPair
 
-    strange = stack.environment | {"SNOWFLAKE_PRIVATE_KEY_PATH": str(KeyPair.write(tmp_path).private)}
+    strange = stack.environment | {"SNOWFLAKE_PRIVATE_KEY_PATH": str(KeyPair.in_folder(tmp_path).private)}
     with pytest.raises(connector.errors.Error):
         warehouse_of(strange)
 

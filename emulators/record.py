@@ -1,0 +1,93 @@
+"""What is written down about the stack that is kept running: who, where, and how it ended."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Self
+
+from emulators.identity import write_privately
+from emulators.processes import Process
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".stack"
+_FILE = "running.json"
+
+#: What the keeper says to the command that started it: that all is set up, or why it is not.
+READY = "ready"
+FAILED = "failed "
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One stack, running or not any more.
+
+    Args:
+        keeper: The process that holds the others.
+        processes: The others, by name.
+        ui: Where Prefect's user interface is; its API is below, at ``/api``.
+        ready: Whether everything was set up.
+        failure: Why it ended by itself; empty if it did not.
+    """
+
+    keeper: Process
+    processes: Mapping[str, Process] = field(default_factory=dict)
+    ui: str = ""
+    ready: bool = False
+    failure: str = ""
+
+    @classmethod
+    def read(cls, home: Path) -> Self | None:
+        """The one that was written there; None if there is none, or none that can be read."""
+        try:
+            found = json.loads((home / _FILE).read_text("utf-8"))
+            found["keeper"] = Process(**found["keeper"])
+            found["processes"] = {name: Process(**one) for name, one in found["processes"].items()}
+            return cls(**found)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+    def write(self, home: Path) -> None:
+        """Take the place of the one before."""
+        write_privately(home / _FILE, json.dumps(asdict(self), indent=2))
+
+    @staticmethod
+    def forget(home: Path) -> None:
+        """There is no stack."""
+        (home / _FILE).unlink(missing_ok=True)
+
+    @property
+    def everybody(self) -> dict[str, Process]:
+        """Every process by name, the keeper first."""
+        return {"keeper": self.keeper, **self.processes}
+
+    @property
+    def lost(self) -> list[str]:
+        """The names of those that do not run any more."""
+        return [name for name, process in self.everybody.items() if not process.alive]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all is set up and running."""
+        return self.ready and not self.lost
+
+
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Be the only command that starts or stops this stack; another one waits.
+
+    The folder is made if it is not there, and is its owner's alone.
+    """
+    home.mkdir(mode=0o700, exist_ok=True)
+    home.chmod(0o700)
+    descriptor = os.open(home / "commands.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
