@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test lint types format test-fast test-slow coverage
-.PHONY: test-image test-deploy up down crash model fuzz mutation lock check-locks clean
+.PHONY: test-image test-deploy test-up up down crash model fuzz mutation lock check-locks clean
 
 # Bytecode is compiled once and kept; another environment's modules stay out.
 unexport PYTHONDONTWRITEBYTECODE
@@ -41,10 +41,11 @@ test: ## Everything: lint, types, fast tests, slow tests, coverage of core
 	@$(MAKE) --no-print-directory test-slow
 	@$(MAKE) --no-print-directory coverage
 
-lint: install ## Ruff (rules and format) and hadolint
+lint: install ## Ruff (rules and format), hadolint, and the schema of compose.yaml
 	$(python) -m ruff check $(packages)
 	$(python) -m ruff format --check $(packages)
 	.venv/bin/hadolint Dockerfile
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 
 types: install ## mypy --strict
 	$(python) -m mypy
@@ -62,12 +63,16 @@ test-slow: install ## The tests that start servers, flows or other processes
 coverage: install
 	$(python) -m coverage report
 
-test-image: install ## The steps of the Dockerfile and what compose.yaml starts, without an engine
+test-image: install ## The steps of the Dockerfile and what compose.yaml starts, without an engine (as root)
+	@sh scripts/install_postgresql.sh >/dev/null
 	$(python) -m pytest -m "long and not live" tests/test_image.py
 
-test-deploy: install ## Two workers and PostgreSQL: a fanned-out gap-fill with kills, schedules, no secret in the database
-	@sh scripts/install_postgresql.sh
-	$(python) -m pytest -s -m "long and not live" tests/deployments
+test-deploy: install ## Two workers and PostgreSQL, a long gap-fill with kills, schedules, alerts, other work pools
+	@sh scripts/install_postgresql.sh >/dev/null
+	$(python) -m pytest -s -m "long and not live" tests/deployments tests/infra
+
+test-up: install ## make up, a run, make down, and again: all of it goes on where it was
+	$(python) -m pytest -m "long and not live" tests/emulators
 
 up: install ## Keep it all running: emulators, Prefect server with its UI, deployments, a worker
 	@$(python) -m emulators.up
@@ -94,5 +99,6 @@ check-locks: ## Prove that every pin has a wheel for every Python and platform (
 	@"$$(sh scripts/find_python.sh)" -m scripts.check_locks
 
 clean: ## Remove .venv and what the tools left behind
+	@if [ -f .stack/running.json ] && [ -x $(python) ]; then $(python) -m emulators.down; fi
 	rm -rf .venv .lock-venv .stack .crash mutants .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -21,7 +21,7 @@ from blocks.pipeline import AmplitudePipeline
 from core.errors import PipelineError
 from core.fan_out.dispatch import Bounds, Dispatch, Phase, Seen
 from core.fan_out.gather import hours_left
-from core.fan_out.shares import Share
+from core.fan_out.shares import Share, in_share
 from core.gap_survey import GapSurvey
 from core.gap_wishes import GapWishes
 from core.timing import Span
@@ -56,11 +56,10 @@ def fan_out(
     progress.planned(len(plan.why))
     began = time.perf_counter()
     with get_client(sync_client=True) as client:
-        lake = block.open_lake()
         dispatch = Dispatch(
             runs=PartRuns(client, name, wishes) if workers_expected(client) else None,
             here=partial(_here, name, wishes),
-            left=partial(hours_left, lake, plan),
+            left=partial(hours_left, block.open_lake(), plan),
             told=progress.hours_done,
             bounds=Bounds(
                 block.parts_at_once, block.part_start_seconds, block.part_quiet_seconds, _POLL_SECONDS
@@ -68,15 +67,14 @@ def fan_out(
             clock=time.monotonic,
             sleep=time.sleep,
         )
-        endings = dispatch.carry_out(shares)
-        if surveyed.identity is None and lake.identity() is not None:
-            # The first archive has opened the lake: what was quiet before can be believed now.
-            quiet = [
-                share for share, left in dispatch.left(shares).items() if left and endings[share].complete
-            ]
-            endings |= dispatch.carry_out(quiet)
-    span = Span(began, time.perf_counter())
-    return patiently(gather_shares, block.retry_seconds)(block, plan, endings, span)
+        gathered = partial(patiently(gather_shares, block.retry_seconds), block, plan)
+        transfer = gathered(dispatch.carry_out(shares), Span(began, time.perf_counter()))
+        if surveyed.identity is None and transfer.unpublished:
+            # The first archive has opened the lake since: what was quiet before can be believed now.
+            quiet = in_share(shares)
+            again = {quiet[hour]: None for hour in transfer.unpublished}
+            transfer = gathered(dispatch.carry_out(again), Span(began, time.perf_counter()))
+    return transfer
 
 
 def workers_expected(client: SyncPrefectClient) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Generic, Protocol, TypeVar
 
+from core.errors import PipelineError, is_transient
 from core.fan_out.shares import Share
 from core.wording import counted
 
@@ -110,7 +111,7 @@ class Dispatch(Generic[R]):
     Attributes:
         runs: None if there is nobody to run anything elsewhere.
         here: Carries a share out in this process; never raises for a failure of ours.
-        left: How many hours of each share the lake still lacks.
+        left: How many hours of each share the lake still lacks; may fail with a transient error.
         told: Called with the number of hours that are through.
         clock: Seconds, of any clock that only goes forward.
     """
@@ -126,7 +127,11 @@ class Dispatch(Generic[R]):
     _fruitless: int = 0
 
     def carry_out(self, shares: Iterable[Share]) -> dict[Share, Ending]:
-        """What became of each. Returns when none is out any more, and none will be started."""
+        """What became of each. Returns when none is out any more, and none will be started.
+
+        Raises:
+            PipelineError: The lake refuses to say how far the runs are. They go on. Permanent.
+        """
         waiting, runs = deque(shares), self.runs
         out: list[_Out[R]] = []
         for share in waiting:
@@ -177,12 +182,23 @@ class Dispatch(Generic[R]):
 
     def _watch(self, out: Sequence[_Out[R]], now: float) -> None:
         """Note which shares have moved, and tell how far all of them are."""
-        left = self.left([one.share for one in out])
+        left = self._lacking([one.share for one in out])
+        if left is None:
+            return
         for one in out:
             if left[one.share] != one.left:
                 one.left, one.moved_at = left[one.share], now
         through = sum(len(share) for share, ending in self.endings.items() if ending.begun)
         self.told(through + sum(len(one.share) - one.left for one in out))
+
+    def _lacking(self, shares: Collection[Share]) -> Mapping[Share, int] | None:
+        """How much is left of each, or None if the lake does not say so at this moment."""
+        try:
+            return self.left(shares)
+        except PipelineError as error:
+            if not is_transient(error):
+                raise
+            return None
 
     def _do_here(self, share: Share) -> None:
         self._end(share, self.here(share), here=True)
@@ -191,7 +207,8 @@ class Dispatch(Generic[R]):
         complete = seen.phase is Phase.COMPLETE
         reason = seen.message or f"its run ended {seen.phase.name.lower()}"
         self.endings[share] = Ending(complete, "" if complete else reason, here)
-        came = complete or self.left([share])[share] < len(share)
+        left = self._lacking([share])
+        came = complete or left is None or left[share] < len(share)
         self._fruitless = 0 if came else self._fruitless + 1
         self._watch([], self.clock())
 

@@ -41,7 +41,7 @@ class Heard(Progress):
         self.told.append(name)
 
     def finished(self, report: Report) -> None:
-        self.told.append(f"finished {report.wanted}")
+        self.told.append(f"finished {type(report).__name__}")
 
 
 def left_by(hours: int, done: Report, name: str) -> tuple[dict[str, Any], list[str]]:
@@ -77,7 +77,7 @@ def test_a_run_leaves_its_progress_a_page_and_a_row_for_each_hour() -> None:
     assert artifacts[f"ingest-{name}"].data.startswith(f"# {WANTED}")
     (row,) = json.loads(artifacts[f"ingest-{name}-hours"].data)
     assert row["hour"] == str(HOUR)
-    assert told == ["planned 6", "loading", "one", "6 done", f"finished {WANTED}"]
+    assert told == ["planned 6", "loading", "one", "6 done", "finished IngestReport"]
 
 
 def test_a_run_with_nothing_to_do_leaves_a_page() -> None:

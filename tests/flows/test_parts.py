@@ -38,7 +38,7 @@ _RAISED = "Flow run encountered an exception: "
         (StateType.PAUSED, "", Phase.RUNNING, ""),
         (StateType.CANCELLED, "", Phase.CANCELLED, "its run was cancelled"),
         (StateType.CRASHED, "Flow run process exited with 9", Phase.DIED, "Flow run process exited with 9"),
-        (StateType.FAILED, f"{_RAISED}RunFailed: 1 of 2 hours failed:\n  x", Phase.FAILED, "1 of 2 hours failed:\n  x"),
+        (StateType.FAILED, f"{_RAISED}RunFailed: 1 of 2 hours\n x", Phase.FAILED, "1 of 2 hours\n x"),
         (StateType.FAILED, f"{_RAISED}KeyError: 'x'", Phase.DIED, f"{_RAISED}KeyError: 'x'"),
         (StateType.FAILED, f"{_RAISED}annotations: x", Phase.DIED, f"{_RAISED}annotations: x"),
         (StateType.FAILED, "Flow could not be retrieved", Phase.DIED, "Flow could not be retrieved"),

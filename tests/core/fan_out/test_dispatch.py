@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from core.errors import LakeRefused, LakeUnavailable
 from core.fan_out.dispatch import Bounds, Dispatch, Phase, Seen, told_of
 from core.fan_out.shares import Share
 from core.hours import hours_between
@@ -170,6 +171,31 @@ def test_a_slow_run_that_brings_hours_is_left_alone() -> None:
     dispatch.left = left
     assert dispatch.carry_out([slow])[slow].complete
     assert fleet.here == []
+
+
+def test_a_lake_that_is_busy_for_a_while_changes_nothing() -> None:
+    fleet = Fleet(fate={shares(3)[0]: Seen(Phase.FAILED, "one hour is bad")})
+    dispatch, asked = fleet.dispatch(), iter(range(1000))
+
+    def left(some: Collection[Share]) -> Mapping[Share, int]:
+        if next(asked) % 2:
+            raise LakeUnavailable(str(some))
+        return fleet.left(some)
+
+    dispatch.left = left
+    endings = dispatch.carry_out(shares(3))
+    assert [ending.complete for ending in endings.values()].count(True) == 2
+
+
+def test_a_lake_that_refuses_ends_it() -> None:
+    dispatch = Fleet().dispatch()
+
+    def refused(some: Collection[Share]) -> Mapping[Share, int]:
+        raise LakeRefused(str(some))
+
+    dispatch.left = refused
+    with pytest.raises(LakeRefused):
+        dispatch.carry_out(shares(1))
 
 
 def test_a_failed_run_keeps_its_reason_and_the_others_go_on() -> None:
