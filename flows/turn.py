@@ -21,11 +21,12 @@ def turn(kind: str, pipeline: str, wait_seconds: float) -> Iterator[None]:
     Args:
         kind: ``ingest`` or ``gap-fill``.
         pipeline: Name of the block.
-        wait_seconds: How long, at most.
+        wait_seconds: How long, at most; 0: no turns are taken.
     """
     with ExitStack() as held:
         try:
-            held.enter_context(slot(f"amplitude-{kind}-{pipeline}", 1, wait_seconds=wait_seconds))
+            if wait_seconds:
+                held.enter_context(slot(f"amplitude-{kind}-{pipeline}", 1, wait_seconds=wait_seconds))
         except TimeoutError:
             told = "Another %s of %s is still at work; this one goes on beside it."
             get_run_logger().warning(told, kind, pipeline)

@@ -12,12 +12,16 @@ from pathlib import Path
 from core.hours import ExportHour, ExportWindow
 from emulators.amplitude import EventSource
 from emulators.amplitude.changes import Change
+from tasks.slots import ensure_limit
 from tests.campaigns.crash_runs import Nursery, Run
 from tests.rehearsal import Rehearsal, rehearsal
 
 HOURS_PER_ROUND = 4
 
 #: Name; whether each answer has another order, what the lake's objects are, hours to a request.
+#: Slots for exports, more than are killed in two minutes.
+_PLENTY = 1000
+
 _PROJECTS = (("crash-plain", False, "none", 4), ("crash-gzip", True, "gzip", 2))
 
 #: How long the emulated service waits before it ends the transaction of a client that is gone, if it
@@ -86,8 +90,10 @@ def grounds(environment: Mapping[str, str], folder: Path) -> Iterator[list[Groun
                 rehearsal(name, source=source, save=False, dead_session_seconds=_DEAD_SESSION_SECONDS)
             )
             scratch = folder / name
+            # Runs that were killed would hold their turn for minutes, and their slots.
             tuning = {"compression": compression, "window_hours": window_hours, "scratch_folder": scratch}
-            stage.register(tuning=tuning)
+            stage.register(tuning={**tuning, "turn_seconds": 0})
+            ensure_limit(stage.pipeline.amplitude.export_limit, _PLENTY)
             made.append(Ground(stage, changes, scratch, nursery, newest))
         nursery.wait_until_ready()
         yield made

@@ -6,6 +6,7 @@ The schemas are those that Prefect publishes with its server: a work pool begins
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -158,7 +159,11 @@ def test_ecs_is_asked_for_what_its_api_takes(
     from moto import mock_aws
     from prefect_aws.workers.ecs_worker import ECSJobConfiguration, ECSWorker
 
-    with mock_aws(), temporary_settings({PREFECT_HOME: tmp_path / "of-the-worker"}):
+    with contextlib.ExitStack() as cleanup:
+        account = mock_aws()
+        account.start(reset=False)  # the buckets of an emulator in this process live in moto, too
+        cleanup.callback(account.stop, remove_data=False)
+        cleanup.enter_context(temporary_settings({PREFECT_HOME: tmp_path / "of-the-worker"}))
         monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
         vpc = boto3.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
         made = configured(ECSJobConfiguration, "ecs", given | {"vpc_id": vpc})

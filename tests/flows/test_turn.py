@@ -39,6 +39,17 @@ def test_a_run_that_has_waited_long_enough_goes_on_beside_the_other(
         assert "still at work" not in caplog.text
 
 
+def test_whoever_waits_for_nobody_takes_no_turn() -> None:
+    pipeline = uuid.uuid4().hex
+
+    @flow
+    def impatient() -> None:
+        with turn("ingest", pipeline, 0), slot(f"amplitude-ingest-{pipeline}", 1, wait_seconds=5):
+            pass
+
+    assert impatient(return_state=True).is_completed()
+
+
 def test_a_run_that_fails_gives_its_turn_back() -> None:
     pipeline = uuid.uuid4().hex
 
