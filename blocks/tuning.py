@@ -96,7 +96,7 @@ class Tuning(BaseModel):
         default=900,
         ge=0,
         le=86400,
-        description="How long a run waits for another one of its kind, then goes on beside it; 0: not at all.",
+        description="How long a run waits for another one of its kind, then goes on beside it; 0: none.",
     )
     max_archive_members: int = Field(
         default=100_000, ge=1, le=10_000_000, description="Files in one archive, at most."
