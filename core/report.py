@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.errors import PipelineError, RunFailed
+from core.errors import InvalidInput, PipelineError, RunFailed
 from core.hours import ExportHour, ExportWindow
 from core.planning import Plan
 from core.timing import Timed
@@ -209,6 +209,8 @@ def reasons_in(message: str) -> Reasons:
         return Reasons(message, {})
     _, *pairs = _REASON.split(found["hours"])
     told = zip(pairs[::2], pairs[1::2], strict=True)
-    return Reasons(
-        found["stopped_by"], {ExportHour.parse(hour): reason.removesuffix("\n") for hour, reason in told}
-    )
+    try:
+        by_hour = {ExportHour.parse(hour): reason.removesuffix("\n") for hour, reason in told}
+    except InvalidInput:
+        return Reasons(message, {})
+    return Reasons(found["stopped_by"], by_hour)

@@ -15,7 +15,12 @@ from flows.progress import Progress
 from tasks.plan_gaps import plan_gaps
 
 
-@flow(name="amplitude-gap-fill", task_runner=ThreadPoolTaskRunner(max_workers=8))  # type: ignore[arg-type]
+@flow(
+    name="amplitude-gap-fill",
+    task_runner=ThreadPoolTaskRunner(max_workers=8),  # type: ignore[arg-type]
+    # A gap-fill that is run again counts its parts anew: kept, the result of another part would be taken.
+    persist_result=False,
+)
 def gap_fill_part(  # parameters of a deployment have names
     start: str,
     end: str,

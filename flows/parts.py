@@ -68,11 +68,11 @@ def fan_out(
             sleep=time.sleep,
         )
         gathered = partial(patiently(gather_shares, block.retry_seconds), block, plan)
-        transfer = gathered(dispatch.carry_out(shares), Span(began, time.perf_counter()))
-        if surveyed.identity is None and transfer.unpublished:
-            # The first archive has opened the lake since: what was quiet before can be believed now.
-            quiet = in_share(shares)
-            again = {quiet[hour]: None for hour in transfer.unpublished}
+        endings, whose = dispatch.carry_out(shares), in_share(shares)
+        transfer = gathered(endings, Span(began, time.perf_counter()))
+        # Where the first archive has opened the lake since, what was quiet before can be believed now.
+        early = [*transfer.unpublished, *transfer.failures] if surveyed.identity is None else []
+        if again := {whose[hour]: None for hour in early if endings[whose[hour]].complete}:
             transfer = gathered(dispatch.carry_out(again), Span(began, time.perf_counter()))
     return transfer
 

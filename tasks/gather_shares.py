@@ -40,7 +40,7 @@ def gather_shares(
         LakeUnavailable: S3 did not answer or was busy. Transient.
         LakeRefused, LakeConflict: Credentials, bucket, or something foreign in the lake. Permanent.
     """
-    transfer = gather(pipeline.open_lake(), plan, endings, span=span)
+    transfer = gather(pipeline.open_lake(), plan, endings, rules=pipeline.rules, span=span)
     events, hours = counted(transfer.lake_events, "event"), counted(len(transfer.manifests), "hour")
     get_run_logger().info("%s: %s of %s, from %s", plan.wanted, events, hours, told_of(endings))
     return transfer

@@ -16,6 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 from core.errors import PipelineError, is_transient
 from core.fan_out.shares import Share
+from core.report import reasons_in
 from core.wording import counted
 
 R = TypeVar("R")
@@ -141,7 +142,7 @@ class Dispatch(Generic[R]):
                 self._let_be(waiting)
             if runs is None:
                 if waiting:
-                    self._do_here(waiting.popleft())
+                    self._do_here(waiting.popleft(), out)
                 continue
             while waiting and len(out) < self.bounds.at_once:
                 share = waiting.popleft()
@@ -156,12 +157,13 @@ class Dispatch(Generic[R]):
         before = len(out)
         for one in list(out):
             seen = runs.look(one.run)
-            one.phase = seen.phase
+            if seen.phase is not one.phase:
+                one.phase, one.moved_at = seen.phase, self.clock()
             if seen.phase in {Phase.WAITING, Phase.RUNNING}:
                 continue
             out.remove(one)
             if seen.phase is Phase.DIED:
-                self._do_here(one.share)
+                self._do_here(one.share, out)
             else:
                 self._end(one.share, seen, here=False)
         return len(out) < before
@@ -176,7 +178,7 @@ class Dispatch(Generic[R]):
             quiet = now - one.moved_at >= self.bounds.quiet_seconds
             if (waiting and overdue and runs.call_off(one.run)) or (not waiting and quiet):
                 out.remove(one)
-                self._do_here(one.share)
+                self._do_here(one.share, out)
                 return True
         return False
 
@@ -200,16 +202,21 @@ class Dispatch(Generic[R]):
                 raise
             return None
 
-    def _do_here(self, share: Share) -> None:
+    def _do_here(self, share: Share, out: Iterable[_Out[R]]) -> None:
+        began = self.clock()
         self._end(share, self.here(share), here=True)
+        for one in out:  # nobody has watched them meanwhile
+            one.moved_at += self.clock() - began
 
     def _end(self, share: Share, seen: Seen, *, here: bool) -> None:
         complete = seen.phase is Phase.COMPLETE
         reason = seen.message or f"its run ended {seen.phase.name.lower()}"
         self.endings[share] = Ending(complete, "" if complete else reason, here)
         left = self._lacking([share])
-        came = complete or left is None or left[share] < len(share)
-        self._fruitless = 0 if came else self._fruitless + 1
+        # A part whose hours failed one by one says nothing of the next part.
+        own = complete or reasons_in(reason).stopped_by is None
+        came = left is None or left[share] < len(share)
+        self._fruitless = 0 if own or came else self._fruitless + 1
         self._watch([], self.clock())
 
     def _let_be(self, waiting: deque[Share]) -> None:

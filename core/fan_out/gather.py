@@ -15,9 +15,13 @@ from core.lake.manifest import Manifest
 from core.lake.reading import read_manifests
 from core.lake.store import Lake
 from core.lake.verdict import HourVerdict, verdicts_of
+from core.planning import PlanRules, believe_no_data
 from core.report import reasons_in
 from core.timing import Span, Timed
 from core.transfer import Transfer
+
+#: Of an hour that its part should have brought.
+LOST = "was not brought, although its part ended well"
 
 #: Machines that write to one lake agree on the time within this.
 _CLOCKS_AGREE = timedelta(minutes=1)
@@ -38,7 +42,9 @@ def hours_left(lake: Lake, plan: GapPlan, shares: Collection[Share]) -> dict[Sha
     }
 
 
-def gather(lake: Lake, plan: GapPlan, endings: Mapping[Share, Ending], *, span: Span) -> Transfer:
+def gather(
+    lake: Lake, plan: GapPlan, endings: Mapping[Share, Ending], *, rules: PlanRules, span: Span
+) -> Transfer:
     """What has come of a plan since it was made.
 
     Costs a list request for each thousand manifests of the plan's range, and a GET for each hour that came.
@@ -67,7 +73,10 @@ def gather(lake: Lake, plan: GapPlan, endings: Mapping[Share, Ending], *, span: 
     if lake.identity() is None:
         transfer.unclaimed = quiet
     else:
-        transfer.unpublished = quiet
+        # A part would have committed an old hour without files as empty.
+        lost = [hour for hour in quiet if believe_no_data(hour, plan.now, rules=rules)]
+        transfer.failures |= dict.fromkeys(lost, LOST)
+        transfer.unpublished = [hour for hour in quiet if hour not in transfer.failures]
     if not_begun := [share for share, ending in endings.items() if not ending.begun]:
         last = [ending.reason for ending in endings.values() if ending.reason and ending.begun][-1]
         msg = f"{endings[not_begun[0]].reason}, so no more were started. The last one said: {last}"

@@ -268,7 +268,7 @@ def test_a_reason_may_have_several_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "The disk is full", "2 of 3 hours failed:\n", "x of 3 hours failed:\n  a"]
+    "text", ["", "The disk is full", "2 of 3 hours failed:\n", "1 of 3 hours failed:\n  2025-13-99T99: x"]
 )
 def test_any_other_message_is_what_ended_the_run(text: str) -> None:
     assert reasons_in(text).stopped_by == text

@@ -225,6 +225,29 @@ def test_after_three_parts_in_a_row_that_bring_nothing_no_more_are_started() -> 
     assert fleet.told[-1] == 12
 
 
+def test_hours_that_fail_one_by_one_never_starve_later_ones() -> None:
+    some = shares(9)
+    told = f"4 of 4 hours failed:\n  {NEWEST}: over 4 GB"
+    fleet = Fleet(fate={share: Seen(Phase.FAILED, told) for share in some[:5]})
+    endings = fleet.dispatch(at_once=1).carry_out(some)
+    assert len(fleet.asked) == 9
+    assert [ending.complete for ending in endings.values()].count(True) == 4
+
+
+def test_a_run_that_begins_late_is_not_taken_for_one_that_is_stuck() -> None:
+    fleet = Fleet(capacity=1, seconds=200)
+    dispatch = fleet.dispatch()
+    dispatch.bounds = Bounds(8, start_seconds=86400, quiet_seconds=300, poll_seconds=POLL)
+    assert all(ending.complete for ending in dispatch.carry_out(shares(8)).values())
+    assert fleet.here == []
+
+
+def test_while_a_part_is_done_here_the_others_are_not_called_stuck() -> None:
+    fleet = Fleet(capacity=2, seconds=QUIET + 300, here_seconds=QUIET + 100)
+    fleet.dispatch().carry_out(shares(4))
+    assert not {*fleet.here} & {*fleet.begun}
+
+
 def test_parts_that_bring_something_are_no_reason_to_stop() -> None:
     some = shares(9)
     fleet = Fleet(fate={share: Seen(Phase.FAILED, "one hour is bad") for share in some}, brings=1)

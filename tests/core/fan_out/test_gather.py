@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from core.fan_out.dispatch import Ending
-from core.fan_out.gather import gather, hours_left
+from core.fan_out.gather import LOST, gather, hours_left
 from core.fan_out.shares import Share, shares_of
 from core.gaps import GapPlan, Why
 from core.hours import hours_between
 from core.lake.identity import LakeIdentity
+from core.planning import PlanRules
 from core.timing import Span
 from core.transfer import Transfer
 from tests.core.fan_out.examples import NEWEST, NOW, plan_for
@@ -33,7 +34,8 @@ def red(reason: str) -> Ending:
 
 
 def gathered(pond: Pond, *endings: Ending, plan: GapPlan = PLAN) -> Transfer:
-    return gather(pond.lake, plan, dict(zip(SHARES, endings, strict=True)), span=Span(10.0, 40.0))
+    told = dict(zip(SHARES, endings, strict=True))
+    return gather(pond.lake, plan, told, rules=PlanRules(), span=Span(10.0, 40.0))
 
 
 def left(pond: Pond, plan: GapPlan = PLAN, shares: tuple[Share, ...] = SHARES) -> list[int]:
@@ -59,6 +61,16 @@ def test_hours_that_did_not_come_of_a_green_part_are_not_yet_published(pond: Pon
     assert transfer.unpublished == [NEWEST]
     assert transfer.failures == {}
     assert left(pond) == [0, 0, 1]
+
+
+def test_an_old_hour_that_a_green_part_did_not_bring_is_no_quiet_hour(pond: Pond, tmp_path: Path) -> None:
+    """A green part commits an hour without files as empty, once it is old enough to be believed."""
+    pond.lake.claim(LakeIdentity(api_host=HOST, app_id=APP))
+    for hour in list(PLAN.why)[1:]:
+        pond.fill(tmp_path, hour, 1, exported_at=SINCE)
+    transfer = gathered(pond, GREEN, GREEN, GREEN)
+    assert transfer.failures == {FIRST: LOST}
+    assert transfer.unpublished == []
 
 
 def test_without_an_archive_they_wait_for_one(pond: Pond) -> None:
