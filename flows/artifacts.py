@@ -13,6 +13,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from flows.opening import courtesy
 from flows.pages import Link, page_of, rows_of
 from flows.progress import Progress, Report
 
@@ -44,10 +45,11 @@ class Shown(Progress):
         self._inner.planned(hours)
         self._hours = hours
         if hours and self._artifact is None:
-            made: Any = create_progress_artifact(
-                0.0, key=f"{self._key}-progress", description=f"{hours:,} hours to export"
-            )
-            self._artifact = made
+            with courtesy("The run's progress"):
+                made: Any = create_progress_artifact(
+                    0.0, key=f"{self._key}-progress", description=f"{hours:,} hours to export"
+                )
+                self._artifact = made
 
     def hour_done(self) -> None:
         """Move on by one."""
@@ -69,19 +71,22 @@ class Shown(Progress):
         """Leave a page, and a table of the hours that were brought."""
         self._inner.finished(report)
         self._show(at_once=True)
-        create_markdown_artifact(page_of(report, self._name), key=self._key, description="What the run did")
-        if rows := rows_of(report, self._link):
-            create_table_artifact(
-                rows, key=f"{self._key}-hours", description="Hours brought into the lake by this run"
-            )
+        page, rows = page_of(report, self._name), rows_of(report, self._link)
+        with courtesy("What the run did"):
+            create_markdown_artifact(page, key=self._key, description="What the run did")
+            if rows:
+                create_table_artifact(
+                    rows, key=f"{self._key}-hours", description="Hours brought into the lake by this run"
+                )
 
     def _show(self, *, at_once: bool = False) -> None:
         now = time.monotonic()
         if self._artifact is None or (now - self._told_at < _SECONDS_BETWEEN_UPDATES and not at_once):
             return
         self._told_at = now
-        update_progress_artifact(
-            self._artifact,
-            progress=min(100.0, 100.0 * self._done / self._hours),
-            description=f"{self._done:,} of {self._hours:,} hours are through",
-        )
+        with courtesy("The run's progress"):
+            update_progress_artifact(
+                self._artifact,
+                progress=min(100.0, 100.0 * self._done / self._hours),
+                description=f"{self._done:,} of {self._hours:,} hours are through",
+            )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar, cast
 
-from prefect import Task
+from prefect import Task, get_run_logger
 from prefect.blocks.core import Block
 from prefect.client.schemas.objects import State
 
+from blocks.server import trouble_with_prefect
 from core.errors import InvalidInput, PipelineError
 from tasks.retries import backoff, quiet_expected_errors
 
@@ -44,6 +47,17 @@ def open_block(kind: type[B], name: str) -> B:
 
 def _unreadable(block: str) -> str:
     return f"The {block} does not fit this release"
+
+
+@contextmanager
+def courtesy(what: str) -> Iterator[None]:
+    """Something for people to look at: if Prefect's server does not take it, the run goes on without."""
+    try:
+        yield
+    except Exception as error:
+        if (trouble := trouble_with_prefect(error)) is None:
+            raise
+        get_run_logger().warning("%s could not be shown. %s", what, trouble)
 
 
 def patiently(task: Task[P, R], retry_seconds: float) -> Task[P, R]:

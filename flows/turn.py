@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from prefect import get_run_logger
 
+from blocks.server import trouble_with_prefect
 from tasks.slots import slot
 
 
@@ -30,4 +31,10 @@ def turn(kind: str, pipeline: str, wait_seconds: float) -> Iterator[None]:
         except TimeoutError:
             told = "Another %s of %s is still at work; this one goes on beside it."
             get_run_logger().warning(told, kind, pipeline)
+        except Exception as error:
+            if (trouble := trouble_with_prefect(error)) is None:
+                raise
+            get_run_logger().warning(
+                "Whose turn it is could not be asked, so nobody is waited for. %s", trouble
+            )
         yield

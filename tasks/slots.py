@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
+from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from blocks.amplitude import AmplitudeCredentials
+from blocks.server import trouble_with_prefect
 from core.errors import ExportUnavailable
 from core.wording import duration
 
@@ -37,20 +39,29 @@ def ensure_limit(name: str, slots: int) -> None:
 def slot(name: str, slots: int, *, wait_seconds: float) -> Iterator[None]:
     """Hold one of ``slots`` for as long as the block takes, or the process lives.
 
-    If the server forgets it meanwhile, the work goes on: limits spare others, and make nothing correct.
+    If the server forgets it meanwhile, or is gone when it is given back, the work goes on: limits spare
+    others, and make nothing correct.
 
     Raises:
         TimeoutError: All of them were taken for that long.
+        Exception: The server could not be asked, as :func:`blocks.server.trouble_with_prefect` tells.
     """
     ensure_limit(name, slots)
-    with concurrency(
-        name,
-        timeout_seconds=wait_seconds,
-        lease_duration=LEASE_SECONDS,
-        strict=True,  # without it a limit that is missing would let everybody pass
-        raise_on_lease_renewal_failure=False,
-    ):
-        yield
+    done = False
+    try:
+        with concurrency(
+            name,
+            timeout_seconds=wait_seconds,
+            lease_duration=LEASE_SECONDS,
+            strict=True,  # without it a limit that is missing would let everybody pass
+            raise_on_lease_renewal_failure=False,
+        ):
+            yield
+            done = True
+    except Exception as error:
+        if not done or (trouble := trouble_with_prefect(error)) is None:
+            raise
+        get_run_logger().warning("%s was not given back, and is free again in a while: %s", name, trouble)
 
 
 @contextmanager
@@ -60,7 +71,7 @@ def export_slot(
     """Hold one of the exports that this Amplitude project may have under way, over all runs and machines.
 
     Raises:
-        ExportUnavailable: None was free for an hour. Transient.
+        ExportUnavailable: None was free for an hour, or Prefect's server could not be asked. Transient.
     """
     name = amplitude.export_limit
     with ExitStack() as held:
@@ -71,5 +82,10 @@ def export_slot(
                 f"All exports that {name} allows were under way for {duration(wait_seconds)}. If none is: "
                 f"prefect gcl update {name} --active-slots 0"
             )
+            raise ExportUnavailable(msg) from None
+        except Exception as error:
+            if (trouble := trouble_with_prefect(error)) is None:
+                raise
+            msg = f"Whether another export may begin could not be asked. {trouble}"
             raise ExportUnavailable(msg) from None
         yield

@@ -144,7 +144,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         api = cleanup.enter_context(httpx.Client(base_url=server.api_url, timeout=60))
         first, last = hours_ago(MONTH_HOURS - 1), hours_ago(0)
         made = Site(stage, database, environment, api, machines, logs, first, last)
-        tuned = ["part_hours=72", "part_quiet_seconds=40", "part_start_seconds=60", "retry_seconds=1"]
+        tuned = ["part_hours=72", "part_quiet_seconds=60", "part_start_seconds=45", "retry_seconds=1"]
         settings = [word for one in (*tuned, "settle_hours=0", "initial_days=1") for word in ("--set", one)]
         register = [sys.executable, "-m", "blocks.register", *settings]
         subprocess.run(register, cwd=ROOT, env=environment, check=True, capture_output=True)
@@ -194,15 +194,18 @@ def test_a_month_over_two_machines_ends_complete_though_one_is_lost_on_the_way(s
         assert survivor.kill_run(min(survivor.runs() & parts)) == 1
         ended = site.end_of(backfill)
         tell(f"backfill: {ended['type']} after {time.monotonic() - began:.0f} s")
+        assert ended["type"] == "COMPLETED", ended
+        truth, asked = stage.truth(first, last), len(stage.amplitude.requests)
+        assert stage.rows() == truth
+        assert site.lake_events(first, last) == sorted((event, hour) for event, hour, _ in truth)
         again = site.prefect(
             *("deployment", "run", "amplitude-gap-fill/backfill", "--watch"),
             *("--param", f"start={first}", "--param", f"end={last}"),
         )
         assert again.returncode == 0, again.stdout + again.stderr
     stage.amplitude.faults.clear()
-    truth = stage.truth(first, last)
+    assert len(stage.amplitude.requests) == asked
     assert stage.rows() == truth
-    assert site.lake_events(first, last) == sorted((event, hour) for event, hour, _ in truth)
     assert 1 < stage.amplitude.busiest <= EXPORTS_AT_ONCE
     states = {run["state_type"] for run in site.runs_of("amplitude-gap-fill/part")}
     assert "COMPLETED" in states

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import httpx
 import pytest
+from prefect.logging import disable_run_logger
 from prefect.states import Completed, Failed
 from prefect_aws.credentials import AwsCredentials
 from prefect_aws.s3 import S3Bucket
@@ -13,7 +15,7 @@ from pydantic import SecretStr
 from blocks import AmplitudeCredentials, AmplitudePipeline
 from core.errors import InvalidInput, LakeRefused
 from core.timing import Span, Timed
-from flows.opening import open_block, outcome, patiently, utc_now
+from flows.opening import courtesy, open_block, outcome, patiently, utc_now
 from tasks.plan_windows import plan_windows
 
 
@@ -59,3 +61,17 @@ def test_a_block_that_does_not_fit_this_release_is_told_likewise_without_its_sec
         open_block(AmplitudePipeline, "of-another-release")
     assert "does not fit this release" in str(raised.value)
     assert "hidden" not in str(raised.value)
+
+
+# What is only to be looked at
+
+
+def test_what_prefect_does_not_take_costs_a_warning_and_nothing_else() -> None:
+    gone = httpx.ConnectError("nobody there")
+    with disable_run_logger(), courtesy("The run's name"):
+        raise gone
+
+
+def test_a_defect_is_no_courtesy() -> None:
+    with pytest.raises(ZeroDivisionError), courtesy("The run's name"):
+        _ = 1 / 0

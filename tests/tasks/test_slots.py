@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import uuid
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.logging import disable_run_logger
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from pydantic import SecretStr
 
 from blocks import AmplitudeCredentials
@@ -17,6 +19,10 @@ from core.errors import ExportUnavailable
 from tasks.slots import EXPORTS_AT_ONCE, ensure_limit, export_slot, slot
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
+
+
+#: A Prefect server that is gone.
+NOWHERE = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
 
 
 @pytest.fixture
@@ -70,3 +76,16 @@ def test_exports_of_a_project_share_a_limit_of_its_own(name: str, tmp_path: Path
     with disable_run_logger(), export_slot(loaded), refused, export_slot(loaded, wait_seconds=0.5):
         entered.set()
     assert not entered.is_set()
+
+
+def test_a_slot_that_cannot_be_given_back_costs_no_finished_work(name: str) -> None:
+    with ExitStack() as server_gone, disable_run_logger(), slot(name, 1, wait_seconds=5):
+        server_gone.enter_context(temporary_settings(NOWHERE))
+
+
+def test_a_server_that_cannot_be_asked_is_a_matter_for_another_try(name: str) -> None:
+    nowhere = AmplitudeCredentials(api_key=SecretStr("key"), secret_key=SecretStr("secret"))
+    gone = temporary_settings(NOWHERE)
+    refused = pytest.raises(ExportUnavailable, match="check PREFECT_API_URL")
+    with gone, disable_run_logger(), refused, export_slot(nowhere):
+        pytest.fail("nobody said that it may begin")
