@@ -19,7 +19,7 @@ from emulators.children import StackError, free_port
 
 _END_SECONDS = 5.0
 
-
+#: How variables begin that lead to somebody's accounts or to another Prefect.
 _STRAYS = ("AMP_", "AWS_", "SNOWFLAKE_", "PREFECT_", "BUCKET_", "KMS_")
 
 
@@ -74,6 +74,8 @@ class PrefectServer:
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
+                # Prefect reads .env where it starts: the project's may lead to somebody's real database.
+                cwd=self._log.parent,
                 env=self._environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -18,6 +18,7 @@ from prefect.states import Cancelled
 
 import core.errors
 from blocks.pipeline import AmplitudePipeline
+from blocks.server import trouble_with_prefect
 from core.errors import PipelineError
 from core.fan_out.dispatch import Bounds, Dispatch, Phase, Seen
 from core.fan_out.gather import hours_left
@@ -111,11 +112,19 @@ class PartRuns:
         return UUID(str(run.id))
 
     def look(self, run: UUID) -> Seen:
-        """How far it is. A run that is pending has been begun: a container may take minutes to start."""
+        """How far it is. A run that is pending has been begun: a container may take minutes to start.
+
+        One that the server does not tell of at this moment counts as running; the next look will show.
+        """
         try:
             state = self.client.read_flow_run(run).state
         except ObjectNotFound:
             return Seen(Phase.CANCELLED, "its run was deleted")
+        except Exception as error:
+            if (trouble := trouble_with_prefect(error)) is None:
+                raise
+            get_run_logger().warning("How far part %s is could not be asked. %s", run, trouble)
+            return Seen(Phase.RUNNING)
         if state is None or state.type is StateType.SCHEDULED:
             return Seen(Phase.WAITING)
         return seen(state.type, state.message or "")

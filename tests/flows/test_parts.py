@@ -10,6 +10,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import StateType
 from prefect.logging import disable_run_logger
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Pending
 
 from core.errors import RunFailed
@@ -115,6 +116,13 @@ def test_parts_are_run_elsewhere_only_if_somebody_serves_their_work_pool(
     assert not workers_expected(client)
     client.create_deployment(client.create_flow_from_name("amplitude-gap-fill"), name="part")
     assert not workers_expected(client)
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_answer_for_a_while_ends_no_gap_fill(prefect_server: None) -> None:
+    gone = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
+    with temporary_settings(gone), disable_run_logger(), get_client(sync_client=True) as client:
+        assert PartRuns(client, "shop", GapWishes()).look(uuid.uuid4()) == Seen(Phase.RUNNING)
 
 
 @pytest.mark.slow
