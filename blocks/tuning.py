@@ -87,10 +87,10 @@ class Tuning(BaseModel):
         description="How long a part waits for a worker before the gap-fill does it itself.",
     )
     part_quiet_seconds: float = Field(
-        default=1800,
+        default=7200,
         ge=10,
         le=86400,
-        description="How long a part may bring nothing before the gap-fill does it itself.",
+        description="How long a part may bring nothing, in a line for an export too, before it is replaced.",
     )
     turn_seconds: float = Field(
         default=900,

@@ -101,7 +101,7 @@ def fill(
 ) -> GapReport:
     """Export what is planned, here or by several runs; then load, in one place, what the ledger lacks."""
     plan, claimed = surveyed.plan, surveyed.identity is not None
-    transfer = fan_out(surveyed, block, pipeline, wishes, progress)
+    transfer = fan_out(surveyed, block, pipeline, progress)
     if transfer is None:
         damaged = plan.damaged.keys()
         transfer = bring(plan.windows, block, progress, claimed=claimed, every_window=True, restore=damaged)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.pipeline import AmplitudePipeline
+from core.fan_out.shares import Share
 from core.gap_report import GapReport
-from core.gap_wishes import GapWishes
+from core.gaps import Why
+from core.planning import check_range
 from flows.naming import name_run
 from flows.opening import open_block, patiently, utc_now
 from flows.passage import bring, conclude
-from flows.progress import Progress
-from tasks.plan_gaps import plan_gaps
+from flows.progress import watcher
+from tasks.plan_part import plan_part
 
 
 @flow(
@@ -21,36 +25,26 @@ from tasks.plan_gaps import plan_gaps
     # A gap-fill that is run again counts its parts anew: kept, the result of another part would be taken.
     persist_result=False,
 )
-def gap_fill_part(  # parameters of a deployment have names
-    start: str,
-    end: str,
-    pipeline: str = "amplitude",
-    settle: bool = True,  # noqa: FBT001, FBT002
-    verify: bool = False,  # noqa: FBT001, FBT002
-    asked: list[str] | None = None,
-) -> None:
-    """Export every hour of a range that is missing, unsettled or damaged. Loads nothing.
+def gap_fill_part(hours: dict[str, list[list[str]]], since: datetime, pipeline: str = "amplitude") -> None:
+    """Export hours that a gap-fill has planned and nobody has brought since. Loads nothing.
 
-    Green when every complete hour of the range is committed, given up, or named as not yet published. Safe
-    to repeat, to interrupt anywhere, and to run beside others: what it brings is in the lake, and what is
-    there already is left out.
+    Green when each of them is committed, given up, or named as not yet published. Safe to repeat, to
+    interrupt anywhere, and to run beside others: what it brings is in the lake, and what has come since
+    the plan was made is left out.
 
     Args:
-        start: First hour, UTC, such as 2025-12-23T00.
-        end: Last hour, included.
+        hours: For each reason (missing, unsettled, shrunk, asked, damaged) the first and last hour of each
+            row of hours, UTC: {"missing": [["2025-12-23T00", "2025-12-23T23"]]}.
+        since: When the gap-fill made its plan.
         pipeline: Name of the Amplitude Pipeline block.
-        settle: Export hours once more that have rested for settle_hours.
-        verify: Compare the objects of the whole range, not of the last verify_days only.
-        asked: Hours of the range to export again, whatever the lake holds.
     """
-    now = utc_now()
-    wishes = GapWishes.read(now, start, end, retry=asked or (), settle=settle, verify=verify)
+    share = Share.read(hours)
+    check_range(utc_now(), share.range.first, share.range.last)
     block = open_block(AmplitudePipeline, pipeline)
-    surveyed = patiently(plan_gaps, block.retry_seconds)(block, now, wishes)
+    name_run(f"gap-fill part {share}")
+    surveyed = patiently(plan_part, block.retry_seconds)(block, share, since)
     plan, claimed = surveyed.plan, surveyed.identity is not None
-    name_run(f"gap-fill part {plan.wanted}")
-    nobody = Progress()
-    transfer = bring(
-        plan.windows, block, nobody, claimed=claimed, every_window=True, restore=plan.damaged.keys()
-    )
-    conclude(GapReport(wanted=plan.wanted, plan=plan, transfer=transfer, explicit=False), nobody)
+    damaged = plan.hours_for(Why.DAMAGED)
+    progress = watcher.get()
+    transfer = bring(plan.windows, block, progress, claimed=claimed, every_window=True, restore=damaged)
+    conclude(GapReport(wanted=plan.wanted, plan=plan, transfer=transfer, explicit=False), progress)

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
-from typing import Any
-from uuid import UUID
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
 
 from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import StateType, WorkPoolStatus
+from prefect.client.schemas.objects import State, StateType, WorkPoolStatus
+from prefect.client.schemas.responses import SetStateStatus
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Cancelling
 
 import core.errors
 from blocks.pipeline import AmplitudePipeline
 from blocks.server import trouble_with_prefect
 from core.errors import PipelineError
-from core.fan_out.dispatch import Bounds, Dispatch, Phase, Seen
-from core.fan_out.gather import hours_left
+from core.fan_out.dispatch import Bounds, Dispatch
+from core.fan_out.progress import hours_left
+from core.fan_out.runs import Phase, Seen
 from core.fan_out.shares import Share, in_share
 from core.gap_survey import GapSurvey
-from core.gap_wishes import GapWishes
 from core.timing import Span
 from core.transfer import Transfer
 from flows.gap_fill_part import gap_fill_part
 from flows.opening import patiently
-from flows.progress import Progress
+from flows.progress import Progress, watcher
 from tasks.gather_shares import gather_shares
 from tasks.plan_shares import plan_shares
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 DEPLOYMENT = "amplitude-gap-fill/part"
 _POLL_SECONDS = 5.0
@@ -40,9 +46,7 @@ _POLL_SECONDS = 5.0
 _EXCEPTION = re.compile(r"Flow run encountered an exception: (?P<kind>\w+): (?P<message>.*)", re.DOTALL)
 
 
-def fan_out(
-    surveyed: GapSurvey, block: AmplitudePipeline, name: str, wishes: GapWishes, progress: Progress
-) -> Transfer | None:
+def fan_out(surveyed: GapSurvey, block: AmplitudePipeline, name: str, progress: Progress) -> Transfer | None:
     """Let several runs bring what is planned; None if one run can do it alone.
 
     Args:
@@ -58,9 +62,9 @@ def fan_out(
     began = time.perf_counter()
     with get_client(sync_client=True) as client:
         dispatch = Dispatch(
-            runs=PartRuns(client, name, wishes) if workers_expected(client) else None,
-            here=partial(_here, name, wishes),
-            left=partial(hours_left, block.open_lake(), plan),
+            runs=PartRuns(client, name, plan.now) if workers_expected(client) else None,
+            here=partial(do_here, name, plan.now),
+            left=lambda some: hours_left(block.open_lake(), some, plan.now),
             told=progress.hours_done,
             bounds=Bounds(
                 block.parts_at_once, block.part_start_seconds, block.part_quiet_seconds, _POLL_SECONDS
@@ -92,51 +96,77 @@ def workers_expected(client: SyncPrefectClient) -> bool:
 class PartRuns:
     """Runs of the deployment, started by a flow and shown as its children.
 
+    A server that does not answer is a warning: the next look will show.
+
     Attributes:
         pipeline: Name of the block.
+        since: When the plan was made.
     """
 
     client: SyncPrefectClient
     pipeline: str
-    wishes: GapWishes
+    since: datetime
+    _session: UUID = field(default_factory=uuid4)
 
-    def start(self, share: Share) -> UUID:
-        """Ask for a run."""
-        run: Any = run_deployment(
-            DEPLOYMENT,
-            parameters=_parameters(share, self.pipeline, self.wishes),
-            timeout=0,
-            flow_run_name=f"gap-fill part {share}",
-        )
-        get_run_logger().info("%s: asked for a run, %s", share, run.id)
-        return UUID(str(run.id))
+    def start(self, share: Share, before: int) -> UUID | None:
+        """Ask for a run; asked again after an answer that was lost, it is the same one."""
+
+        def ask() -> UUID:
+            run: Any = run_deployment(
+                DEPLOYMENT,
+                parameters=_parameters(share, self.pipeline, self.since),
+                timeout=0,
+                flow_run_name=f"gap-fill part {share}",
+                idempotency_key=f"{self._session} {share} {before}",
+            )
+            get_run_logger().info("%s: asked for a run, %s", share, run.id)
+            return UUID(str(run.id))
+
+        return _bearing(f"Part {share} could not be asked for.", ask, None)
 
     def look(self, run: UUID) -> Seen:
-        """How far it is. A run that is pending has been begun: a container may take minutes to start.
+        """How far it is. A run that is pending has been begun: a container may take minutes to start."""
 
-        One that the server does not tell of at this moment counts as running; the next look will show.
-        """
-        try:
-            state = self.client.read_flow_run(run).state
-        except ObjectNotFound:
-            return Seen(Phase.CANCELLED, "its run was deleted")
-        except Exception as error:
-            if (trouble := trouble_with_prefect(error)) is None:
-                raise
-            get_run_logger().warning("How far part %s is could not be asked. %s", run, trouble)
-            return Seen(Phase.RUNNING)
-        if state is None or state.type is StateType.SCHEDULED:
-            return Seen(Phase.WAITING)
-        return seen(state.type, state.message or "")
+        def ask() -> Seen:
+            try:
+                state = self.client.read_flow_run(run).state
+            except ObjectNotFound:
+                return Seen(Phase.CANCELLED, "its run was deleted")
+            if state is None or state.type is StateType.SCHEDULED:
+                return Seen(Phase.WAITING)
+            return seen(state.type, state.message or "")
+
+        return _bearing(f"How far part {run} is could not be asked.", ask, Seen(Phase.RUNNING))
 
     def call_off(self, run: UUID) -> bool:
         """Cancel it, unless somebody has begun it."""
-        if self.look(run).phase is not Phase.WAITING:
-            return False
-        self.client.set_flow_run_state(
-            run, Cancelled(message="Nobody began it; the gap-fill does it itself.")
-        )
-        return True
+        called_off: State[Any] = Cancelled(message="Nobody began it; the gap-fill does it itself.")
+        return self.look(run).phase is Phase.WAITING and self._put(run, called_off)
+
+    def cancel(self, run: UUID) -> None:
+        """Cancel it; whoever carries it out ends it."""
+        if self.look(run).phase in {Phase.WAITING, Phase.RUNNING}:
+            self._put(run, Cancelling(message="The gap-fill that asked for it has ended."))
+
+    def _put(self, run: UUID, state: State[Any]) -> bool:
+        def ask() -> bool:
+            answer = self.client.set_flow_run_state(run, state)
+            return answer.status is SetStateStatus.ACCEPT
+
+        return _bearing(f"Part {run} could not be cancelled.", ask, otherwise=False)
+
+
+def _bearing(what: str, ask: Callable[[], A], otherwise: B) -> A | B:
+    """The answer of Prefect's server; if it gives none, or does not know what it is asked for, go on."""
+    try:
+        return ask()
+    except ObjectNotFound:
+        trouble: str | None = "Prefect's server does not know it any more."
+    except Exception as error:
+        if (trouble := trouble_with_prefect(error)) is None:
+            raise
+    get_run_logger().warning("%s %s", what, trouble)
+    return otherwise
 
 
 def seen(kind: StateType, message: str) -> Seen:
@@ -155,8 +185,24 @@ def seen(kind: StateType, message: str) -> Seen:
     return Seen(Phase.RUNNING)
 
 
-def _here(pipeline: str, wishes: GapWishes, share: Share) -> Seen:
-    state: Any = gap_fill_part(**_parameters(share, pipeline, wishes), return_state=True)
+class _Moved(Progress):
+    """Tells of each hour that a part in here is through with."""
+
+    def __init__(self, moved: Callable[[], None]) -> None:
+        self._moved = moved
+
+    def hour_done(self) -> None:
+        """Tell of it."""
+        self._moved()
+
+
+def do_here(pipeline: str, since: datetime, share: Share, moved: Callable[[], None]) -> Seen:
+    """Carry a share out in this process, as a run below this one; whatever it fails with is told."""
+    token = watcher.set(_Moved(moved))
+    try:
+        state: Any = gap_fill_part(**_parameters(share, pipeline, since), return_state=True)
+    finally:
+        watcher.reset(token)
     if state.type is StateType.COMPLETED:
         return Seen(Phase.COMPLETE)
     error = state.result(raise_on_failure=False)
@@ -164,12 +210,5 @@ def _here(pipeline: str, wishes: GapWishes, share: Share) -> Seen:
     return Seen(Phase.FAILED, str(error) if ours else f"{type(error).__name__}: {error}")
 
 
-def _parameters(share: Share, pipeline: str, wishes: GapWishes) -> dict[str, Any]:
-    return {
-        "start": str(share.range.first),
-        "end": str(share.range.last),
-        "pipeline": pipeline,
-        "settle": wishes.settle,
-        "verify": wishes.verify,
-        "asked": [str(hour) for hour in share.asked],
-    }
+def _parameters(share: Share, pipeline: str, since: datetime) -> dict[str, Any]:
+    return {"hours": share.told(), "since": since.isoformat(), "pipeline": pipeline}

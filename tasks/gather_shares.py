@@ -8,8 +8,8 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from blocks.pipeline import AmplitudePipeline
-from core.fan_out.dispatch import Ending, told_of
 from core.fan_out.gather import gather
+from core.fan_out.runs import Ending, told_of
 from core.fan_out.shares import Share
 from core.gaps import GapPlan
 from core.timing import Span

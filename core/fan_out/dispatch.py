@@ -2,62 +2,24 @@
 
 At most ``at_once`` runs are out at a time. A run that nobody begins is called off, and its share done here:
 so one worker that can do only one thing at a time completes a whole plan. A run whose process died, or that
-says it works while the lake shows nothing of it, is replaced the same way. Two runs of one share are safe:
-the lake decides between what they write.
+says it works while the lake shows nothing of it, is replaced by another one, and that one by doing it here.
+Two runs of one share are safe: the lake decides between what they write.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
-from core.errors import PipelineError, is_transient
+from core.errors import PipelineError
+from core.fan_out.runs import Ending, Phase, R, Runs, Seen
 from core.fan_out.shares import Share
 from core.report import reasons_in
-from core.wording import counted
-
-R = TypeVar("R")
 
 #: So many shares in a row that failed and brought nothing: the next one would fare no better.
 _FRUITLESS = 3
-
-
-class Phase(Enum):
-    """How far a run is."""
-
-    WAITING = auto()  #: nobody has begun it
-    RUNNING = auto()  #: somebody says so
-    COMPLETE = auto()  #: green
-    FAILED = auto()  #: it has said why
-    CANCELLED = auto()  #: somebody did not want it
-    DIED = auto()  #: its process ended without a word
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What is known of a run, and what it said at its end."""
-
-    phase: Phase
-    message: str = ""
-
-
-class Runs(Protocol[R]):
-    """Who starts runs elsewhere."""
-
-    def start(self, share: Share) -> R:
-        """Ask for a run that carries out a share."""
-        ...
-
-    def look(self, run: R) -> Seen:
-        """How far it is."""
-        ...
-
-    def call_off(self, run: R) -> bool:
-        """Take back a run that nobody has begun; whether that was so."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +28,7 @@ class Bounds:
 
     Attributes:
         start_seconds: After that a run that nobody has begun is done here.
-        quiet_seconds: After that a run that works, while the lake shows no progress, is done here too.
+        quiet_seconds: After that a run that works, while the lake shows no progress, is replaced.
         poll_seconds: Between two looks.
     """
 
@@ -76,32 +38,15 @@ class Bounds:
     poll_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What became of a share.
-
-    Attributes:
-        complete: Whether its run was green.
-        reason: What the run said, if it was not; or why there was none.
-        here: Whether it was carried out here.
-        begun: Whether there was a run at all.
-    """
-
-    complete: bool
-    reason: str = ""
-    here: bool = False
-    begun: bool = True
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Out(Generic[R]):
-    """A run that is out."""
+    """A share that is being carried out; without a run while nobody could be asked for one, or here."""
 
     share: Share
-    run: R
     started_at: float
     moved_at: float
     left: int
+    run: R | None = None
     phase: Phase = Phase.WAITING
 
 
@@ -111,102 +56,138 @@ class Dispatch(Generic[R]):
 
     Attributes:
         runs: None if there is nobody to run anything elsewhere.
-        here: Carries a share out in this process; never raises for a failure of ours.
-        left: How many hours of each share the lake still lacks; may fail with a transient error.
+        here: Carries a share out in this process, and calls its second argument after each hour; never
+            raises for a failure of ours.
+        left: How many hours of each share the lake still lacks; may raise what the lake raises.
         told: Called with the number of hours that are through.
         clock: Seconds, of any clock that only goes forward.
     """
 
     runs: Runs[R] | None
-    here: Callable[[Share], Seen]
+    here: Callable[[Share, Callable[[], None]], Seen]
     left: Callable[[Collection[Share]], Mapping[Share, int]]
     told: Callable[[int], None]
     bounds: Bounds
     clock: Callable[[], float]
     sleep: Callable[[float], None]
     endings: dict[Share, Ending] = field(default_factory=dict)
+    _waiting: deque[Share] = field(default_factory=deque)
+    _out: list[_Out[R]] = field(default_factory=list)
+    _started: Counter[Share] = field(default_factory=Counter)
+    _lost: set[Share] = field(default_factory=set)
     _fruitless: int = 0
 
     def carry_out(self, shares: Iterable[Share]) -> dict[Share, Ending]:
         """What became of each. Returns when none is out any more, and none will be started.
 
-        Raises:
-            PipelineError: The lake refuses to say how far the runs are. They go on. Permanent.
+        If it ends early, for whatever reason, so do the runs that are out.
         """
-        waiting, runs = deque(shares), self.runs
-        out: list[_Out[R]] = []
-        for share in waiting:
+        self._waiting.extend(shares)
+        self._fruitless = 0
+        self._lost.clear()
+        for share in self._waiting:
             self.endings.pop(share, None)
-        while waiting or out:
-            if self._fruitless >= _FRUITLESS:
-                self._let_be(waiting)
-            if runs is None:
-                if waiting:
-                    self._do_here(waiting.popleft(), out)
-                continue
-            while waiting and len(out) < self.bounds.at_once:
-                share = waiting.popleft()
-                now = self.clock()
-                out.append(_Out(share, runs.start(share), now, now, len(share)))
-            if not (self._settled(runs, out) or self._taken_over(runs, out)) and out:
-                self.sleep(self.bounds.poll_seconds)
+        try:
+            while self._waiting or self._out:
+                if self._fruitless >= _FRUITLESS:
+                    self._let_be()
+                elif self.runs is None:
+                    self._do_here(self._waiting.popleft())
+                else:
+                    self._send(self.runs)
+                if self.runs is not None and self._out:
+                    self._await(self.runs)
+        except BaseException:
+            self._cancel()
+            raise
         return self.endings
 
-    def _settled(self, runs: Runs[R], out: list[_Out[R]]) -> bool:
-        """Whether any run has ended; those that died are done here."""
-        before = len(out)
-        for one in list(out):
+    def _send(self, runs: Runs[R]) -> None:
+        """Ask for as many runs as may be out."""
+        while self._waiting and len(self._out) < self.bounds.at_once:
+            self._out.append(self._begun(self._waiting.popleft()))
+        for one in self._out:
+            if one.run is None:
+                one.run = runs.start(one.share, self._started[one.share])
+                if one.run is None:
+                    return
+                self._started[one.share] += 1
+
+    def _begun(self, share: Share) -> _Out[R]:
+        now = self.clock()
+        return _Out(share, now, now, len(share))
+
+    def _await(self, runs: Runs[R]) -> None:
+        if not (self._settled(runs) or self._taken_over(runs)):
+            self.sleep(self.bounds.poll_seconds)
+
+    def _settled(self, runs: Runs[R]) -> bool:
+        """Whether any run has ended."""
+        before = len(self._out)
+        for one in list(self._out):
+            if one.run is None:
+                continue
             seen = runs.look(one.run)
             if seen.phase is not one.phase:
                 one.phase, one.moved_at = seen.phase, self.clock()
             if seen.phase in {Phase.WAITING, Phase.RUNNING}:
                 continue
-            out.remove(one)
+            self._out.remove(one)
             if seen.phase is Phase.DIED:
-                self._do_here(one.share, out)
+                self._do_again(one.share)
             else:
                 self._end(one.share, seen, here=False)
-        return len(out) < before
+        return len(self._out) < before
 
-    def _taken_over(self, runs: Runs[R], out: list[_Out[R]]) -> bool:
+    def _taken_over(self, runs: Runs[R]) -> bool:
         """Whether a run that does not move was replaced: one, and then the others are looked at again."""
+        self._watch()
         now = self.clock()
-        self._watch(out, now)
-        for one in list(out):
+        for one in self._out:
             waiting = one.phase is Phase.WAITING
-            overdue = now - one.started_at >= self.bounds.start_seconds
-            quiet = now - one.moved_at >= self.bounds.quiet_seconds
-            if (waiting and overdue and runs.call_off(one.run)) or (not waiting and quiet):
-                out.remove(one)
-                self._do_here(one.share, out)
+            if waiting and now - one.started_at >= self.bounds.start_seconds:
+                if one.run is None or runs.call_off(one.run):
+                    self._out.remove(one)
+                    self._do_here(one.share)
+                    return True
+            elif not waiting and now - one.moved_at >= self.bounds.quiet_seconds:
+                self._out.remove(one)
+                self._do_again(one.share)
                 return True
         return False
 
-    def _watch(self, out: Sequence[_Out[R]], now: float) -> None:
+    def _do_again(self, share: Share) -> None:
+        """Replace a run: by another one elsewhere, for what it died of may be its share; then here."""
+        if share in self._lost:
+            self._do_here(share)
+        else:
+            self._lost.add(share)
+            self._waiting.appendleft(share)
+
+    def _do_here(self, share: Share) -> None:
+        mine = self._begun(share)
+        self._out.append(mine)
+        seen = self.here(share, self._watch)
+        self._out.remove(mine)
+        self._end(share, seen, here=True)
+
+    def _watch(self) -> None:
         """Note which shares have moved, and tell how far all of them are."""
-        left = self._lacking([one.share for one in out])
+        left = self._lacking([one.share for one in self._out])
         if left is None:
             return
-        for one in out:
+        for one in self._out:
             if left[one.share] != one.left:
-                one.left, one.moved_at = left[one.share], now
+                one.left, one.moved_at = left[one.share], self.clock()
         through = sum(len(share) for share, ending in self.endings.items() if ending.begun)
-        self.told(through + sum(len(one.share) - one.left for one in out))
+        self.told(through + sum(len(one.share) - one.left for one in self._out))
 
     def _lacking(self, shares: Collection[Share]) -> Mapping[Share, int] | None:
-        """How much is left of each, or None if the lake does not say so at this moment."""
+        """How much is left of each, or None if the lake does not say: the runs find out why."""
         try:
             return self.left(shares)
-        except PipelineError as error:
-            if not is_transient(error):
-                raise
+        except PipelineError:
             return None
-
-    def _do_here(self, share: Share, out: Iterable[_Out[R]]) -> None:
-        began = self.clock()
-        self._end(share, self.here(share), here=True)
-        for one in out:  # nobody has watched them meanwhile
-            one.moved_at += self.clock() - began
 
     def _end(self, share: Share, seen: Seen, *, here: bool) -> None:
         complete = seen.phase is Phase.COMPLETE
@@ -215,19 +196,17 @@ class Dispatch(Generic[R]):
         left = self._lacking([share])
         # A part whose hours failed one by one says nothing of the next part.
         own = complete or reasons_in(reason).stopped_by is None
-        came = left is None or left[share] < len(share)
+        came = left is not None and left[share] < len(share)
         self._fruitless = 0 if own or came else self._fruitless + 1
-        self._watch([], self.clock())
+        self._watch()
 
-    def _let_be(self, waiting: deque[Share]) -> None:
-        while waiting:
-            self.endings[waiting.popleft()] = Ending(
+    def _let_be(self) -> None:
+        while self._waiting:
+            self.endings[self._waiting.popleft()] = Ending(
                 complete=False, reason=f"{_FRUITLESS} parts in a row brought nothing", begun=False
             )
 
-
-def told_of(endings: Mapping[Share, Ending]) -> str:
-    """``12 parts, 2 of them here``."""
-    begun = [ending for ending in endings.values() if ending.begun]
-    here = sum(ending.here for ending in begun)
-    return counted(len(begun), "part") + (f", {here} of them here" if here else "")
+    def _cancel(self) -> None:
+        for one in self._out:
+            if self.runs is not None and one.run is not None:
+                self.runs.cancel(one.run)

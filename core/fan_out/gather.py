@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
 
 from core.errors import RunFailed
-from core.fan_out.dispatch import Ending, told_of
+from core.fan_out.progress import has_come, newest
+from core.fan_out.runs import Ending, told_of
 from core.fan_out.shares import Share, in_share
 from core.gaps import GapPlan, Why
 from core.hours import ExportHour
-from core.lake.layout import ManifestName
 from core.lake.manifest import Manifest
 from core.lake.reading import read_manifests
 from core.lake.store import Lake
-from core.lake.verdict import HourVerdict, verdicts_of
+from core.lake.verdict import verdicts_of
 from core.planning import PlanRules, believe_no_data
 from core.report import reasons_in
 from core.timing import Span, Timed
@@ -22,24 +21,6 @@ from core.transfer import Transfer
 
 #: Of an hour that its part should have brought.
 LOST = "was not brought, although its part ended well"
-
-#: Machines that write to one lake agree on the time within this.
-_CLOCKS_AGREE = timedelta(minutes=1)
-
-
-def hours_left(lake: Lake, plan: GapPlan, shares: Collection[Share]) -> dict[Share, int]:
-    """How many hours of each share the lake still lacks, by its manifests' names.
-
-    Raises:
-        LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
-    """
-    if not shares:
-        return {}
-    first, last = min(share.hours[0] for share in shares), max(share.hours[-1] for share in shares)
-    verdicts = verdicts_of(lake.manifest_names(first, last))
-    return {
-        share: sum(not _has_come(hour, verdicts.get(hour), plan) for hour in share.hours) for share in shares
-    }
 
 
 def gather(
@@ -57,7 +38,7 @@ def gather(
         LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
     """
     verdicts = verdicts_of(lake.manifest_names(plan.wanted.first, plan.wanted.last))
-    came = [name for hour in plan.why if (name := _newest(verdicts.get(hour), plan))]
+    came = [name for hour in plan.why if (name := newest(verdicts.get(hour), plan.now))]
     read = read_manifests(lake, came)
     transfer = Transfer(parts_of_plan=Timed(told_of(endings), span))
     transfer.committed = [Timed(one, span) for one in read.values() if isinstance(one, Manifest)]
@@ -67,7 +48,7 @@ def gather(
         for hour, why in plan.why.items()
         if why is Why.MISSING and not (hour in verdicts and verdicts[hour].is_committed)
     ]
-    left = [hour for hour in plan.why if not _has_come(hour, verdicts.get(hour), plan)]
+    left = [hour for hour, why in plan.why.items() if not has_come(verdicts.get(hour), why, plan.now)]
     transfer.failures |= _failures(endings, left)
     quiet = [hour for hour in missing if hour not in transfer.failures]
     if lake.identity() is None:
@@ -79,7 +60,8 @@ def gather(
         transfer.unpublished = [hour for hour in quiet if hour not in transfer.failures]
     if not_begun := [share for share, ending in endings.items() if not ending.begun]:
         last = [ending.reason for ending in endings.values() if ending.reason and ending.begun][-1]
-        msg = f"{endings[not_begun[0]].reason}, so no more were started. The last one said: {last}"
+        said = last.partition("\n")[0]
+        msg = f"{endings[not_begun[0]].reason}, so no more were started. The last one said: {said}"
         transfer.stopped_by = RunFailed(msg)
         stopped = str(transfer.stopped_by)
         transfer.failures |= {hour: stopped for share in not_begun for hour in share.hours if hour in left}
@@ -100,21 +82,3 @@ def _failures(endings: Mapping[Share, Ending], left: Iterable[ExportHour]) -> di
         if (stopped_by := told[shares[hour]].stopped_by) is not None:
             failures[hour] = stopped_by
     return failures
-
-
-def _has_come(hour: ExportHour, verdict: HourVerdict | None, plan: GapPlan) -> bool:
-    if verdict is None:
-        return False
-    if plan.why[hour] is Why.MISSING and verdict.is_committed:
-        return True
-    return _newest(verdict, plan) is not None
-
-
-def _newest(verdict: HourVerdict | None, plan: GapPlan) -> ManifestName | None:
-    """The newest export of an hour, if it was made for this plan or beside it."""
-    if verdict is None:
-        return None
-    names = [*([verdict.content] if verdict.content else []), *verdict.shrunk]
-    newest = max(names, default=None)
-    since = plan.now - _CLOCKS_AGREE
-    return newest if newest and newest.exported_at >= since else None

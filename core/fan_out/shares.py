@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
+from core.errors import InvalidInput
 from core.gaps import GapPlan, Why
-from core.hours import ExportHour, ExportWindow, windows_of
+from core.hours import MAX_WINDOW_HOURS, ExportHour, ExportWindow, windows_of
+
+#: Hours as parameters of a run: for each reason the first and last hour of each row of them.
+ToldHours = Mapping[str, Sequence[Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,22 +20,62 @@ class Share:
 
     Attributes:
         hours: Those of the plan, oldest first, at least one. They need not follow one another.
-        asked: Of these, the ones that are exported because somebody asked for them by name.
+        whys: What each of them is exported for.
     """
 
     hours: tuple[ExportHour, ...]
-    asked: tuple[ExportHour, ...] = ()
+    whys: tuple[Why, ...]
 
     @property
     def range(self) -> ExportWindow:
         """From the first of its hours to the last: no other share has an hour in between."""
         return ExportWindow(self.hours[0], self.hours[-1])
 
+    @property
+    def why(self) -> dict[ExportHour, Why]:
+        """What each of its hours is exported for."""
+        return dict(zip(self.hours, self.whys, strict=True))
+
     def __len__(self) -> int:
         return len(self.hours)
 
     def __str__(self) -> str:
         return str(self.range)
+
+    def told(self) -> dict[str, list[list[str]]]:
+        """The same as parameters of a run; see :meth:`read`."""
+        rows: dict[str, list[list[str]]] = {}
+        for why in Why:
+            hours = [hour for hour, reason in self.why.items() if reason is why]
+            windows = windows_of(hours, window_hours=MAX_WINDOW_HOURS)
+            if hours:
+                rows[why.name.lower()] = [[str(window.first), str(window.last)] for window in windows]
+        return rows
+
+    @classmethod
+    def read(cls, told: ToldHours) -> Self:
+        """The share that :meth:`told` has told of.
+
+        Raises:
+            InvalidInput: No hours, an unknown reason, or hours that are none. Permanent.
+        """
+        why: dict[ExportHour, Why] = {}
+        reasons = {reason.name.lower(): reason for reason in Why}
+        for name, rows in told.items():
+            if name not in reasons:
+                msg = f"Hours are exported for one of {', '.join(reasons)}, not for {name[:40]!r}."
+                raise InvalidInput(msg)
+            for row in rows:
+                if len(row) != 2:  # noqa: PLR2004
+                    msg = f"A row of hours is its first and its last hour, not {list(row)!r:.80}."
+                    raise InvalidInput(msg)
+                window = ExportWindow(*map(ExportHour.parse, row))
+                why |= dict.fromkeys(window, reasons[name])
+        if not why:
+            msg = "A part needs hours to export: the gap-fill that starts it names them."
+            raise InvalidInput(msg)
+        hours = tuple(sorted(why))
+        return cls(hours, tuple(why[hour] for hour in hours))
 
 
 def shares_of(
@@ -49,10 +94,7 @@ def shares_of(
     """
     most = max(1, min(max_hours, int(max_json_bytes / max(json_bytes_per_hour, 1.0))))
     pieces = [piece for window in plan.windows for piece in windows_of(window, window_hours=most)]
-    return tuple(
-        Share(hours, tuple(hour for hour in hours if plan.why[hour] is Why.ASKED))
-        for hours in _filled(pieces, most)
-    )
+    return tuple(Share(hours, tuple(plan.why[hour] for hour in hours)) for hours in _filled(pieces, most))
 
 
 def _filled(pieces: Iterable[ExportWindow], most: int) -> Iterator[tuple[ExportHour, ...]]:

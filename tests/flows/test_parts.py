@@ -6,24 +6,28 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import StateType
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
-from prefect.states import Pending
+from prefect.states import Completed, Pending, Running
 
 from core.errors import RunFailed
-from core.fan_out.dispatch import Phase, Seen
+from core.fan_out.runs import Phase, Seen
 from core.fan_out.shares import Share
-from core.gap_wishes import GapWishes
+from core.gaps import Why
 from core.hours import ExportHour
-from emulators.amplitude import Fault
+from emulators.amplitude import EventSource, Fault
 from flows.gap_fill import gap_fill
-from flows.gap_fill_part import gap_fill_part
-from flows.parts import DEPLOYMENT, PartRuns, seen, workers_expected
+from flows.opening import utc_now
+from flows.parts import DEPLOYMENT, PartRuns, do_here, seen, workers_expected
+from tests.core.fan_out.examples import NOW, share_of
 from tests.core.lake.examples import HOUR
-from tests.rehearsal import Rehearsal, hours_ago
+from tests.rehearsal import Rehearsal, hours_ago, rehearsal
+
+SHARE = Share((HOUR - 1, HOUR), (Why.MISSING, Why.ASKED))
 
 _RAISED = "Flow run encountered an exception: "
 
@@ -71,17 +75,33 @@ def test_without_a_deployment_the_parts_run_here_and_a_bad_hour_costs_nothing_el
 
 
 @pytest.mark.slow
-def test_a_part_brings_hours_and_loads_nothing(stage: Rehearsal) -> None:
-    first, last = hours_ago(40), hours_ago(39)
-    gap_fill_part(first, last, stage.name)
-    names = stage.lake.manifest_names(ExportHour.parse(first), ExportHour.parse(last))
-    assert [str(name.hour) for name in names] == [first, last]
-    assert stage.rows() == []
-    asked = len(stage.amplitude.requests)
-    gap_fill_part(first, last, stage.name, settle=False)
-    assert len(stage.amplitude.requests) == asked
-    gap_fill_part(first, last, stage.name, settle=False, asked=[first])
-    assert len(stage.amplitude.requests) == asked + 1
+def test_what_was_quiet_before_the_first_archive_is_asked_for_once_more(prefect_server: None) -> None:
+    """The parts run oldest first, and only the last one's archive says whose events these are."""
+    hours = [ExportHour.parse(hours_ago(ago)) for ago in range(40, 35, -1)]
+    with rehearsal("late", source=EventSource(events_per_hour=40, quiet_hours=hours[:4])) as stage:
+        stage.register(tuning={"part_hours": 2})
+        gap_fill(stage.name, start=str(hours[0]), end=str(hours[-1]))
+        names = stage.lake.manifest_names(hours[0], hours[-1])
+        assert [name.events > 0 for name in names] == [False] * 4 + [True]
+        assert stage.rows() == stage.truth(str(hours[0]), str(hours[-1]))
+
+
+@pytest.mark.slow
+def test_whatever_a_part_fails_with_in_here_is_told(stage: Rehearsal) -> None:
+    share = share_of(ExportHour.parse(hours_ago(40)))
+
+    def broken() -> None:
+        msg = "no such key"
+        raise ValueError(msg)
+
+    @flow
+    def parent(name: str) -> Seen:
+        return do_here(name, utc_now(), share, broken)
+
+    assert parent(stage.name) == Seen(Phase.FAILED, "ValueError: no such key")
+    told = parent("there-is-none")
+    assert told.phase is Phase.FAILED
+    assert told.message.startswith("There is no amplitude-pipeline block 'there-is-none'")
 
 
 # Runs of a deployment, with no worker but this test
@@ -122,31 +142,63 @@ def test_parts_are_run_elsewhere_only_if_somebody_serves_their_work_pool(
 def test_a_server_that_does_not_answer_for_a_while_ends_no_gap_fill(prefect_server: None) -> None:
     gone = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
     with temporary_settings(gone), disable_run_logger(), get_client(sync_client=True) as client:
-        assert PartRuns(client, "shop", GapWishes()).look(uuid.uuid4()) == Seen(Phase.RUNNING)
+        runs, run = PartRuns(client, "shop", NOW), uuid.uuid4()
+        assert runs.start(share_of(HOUR), 0) is None
+        assert runs.look(run) == Seen(Phase.RUNNING)
+        assert not runs.call_off(run)
+        runs.cancel(run)
+
+
+@pytest.fixture
+def runs(client: SyncPrefectClient, pool: str) -> Iterator[PartRuns]:
+    with disable_run_logger():
+        yield PartRuns(client, "shop", NOW)
+
+
+def started(runs: PartRuns, before: int = 0) -> uuid.UUID:
+    run = runs.start(SHARE, before)
+    assert run is not None
+    return run
 
 
 @pytest.mark.slow
-def test_a_run_is_taken_back_unless_somebody_has_begun_it(client: SyncPrefectClient, pool: str) -> None:
-    runs = PartRuns(client, "shop", GapWishes(settle=False))
-    share = Share((HOUR - 1, HOUR), (HOUR,))
-    with disable_run_logger():
-        run, begun = runs.start(share), runs.start(share)
-    told = client.read_flow_run(run)
+def test_a_run_is_told_its_hours_and_one_that_is_asked_for_again_is_the_same(runs: PartRuns) -> None:
+    run = started(runs)
+    told = runs.client.read_flow_run(run)
     assert told.name == "gap-fill part 2025-12-23T18…T19"
     assert told.parameters == {
-        "start": "2025-12-23T18",
-        "end": "2025-12-23T19",
+        "hours": {"missing": [["2025-12-23T18"] * 2], "asked": [["2025-12-23T19"] * 2]},
+        "since": NOW.isoformat(),
         "pipeline": "shop",
-        "settle": False,
-        "verify": False,
-        "asked": ["2025-12-23T19"],
     }
+    assert started(runs) == run
+    assert started(runs, before=1) != run
+    assert started(PartRuns(runs.client, "shop", NOW)) != run
+
+
+@pytest.mark.slow
+def test_a_run_is_taken_back_unless_somebody_has_begun_it(runs: PartRuns) -> None:
+    run, begun = started(runs), started(runs, before=1)
     assert runs.look(run) == Seen(Phase.WAITING)
     assert runs.call_off(run)
     assert runs.look(run).phase is Phase.CANCELLED
 
-    client.set_flow_run_state(begun, Pending())
+    runs.client.set_flow_run_state(begun, Pending())
     assert runs.look(begun) == Seen(Phase.RUNNING)
     assert not runs.call_off(begun)
-    client.delete_flow_run(begun)
+    runs.client.delete_flow_run(begun)
     assert runs.look(begun) == Seen(Phase.CANCELLED, "its run was deleted")
+
+
+@pytest.mark.slow
+def test_the_runs_of_a_gap_fill_that_ends_early_are_cancelled(runs: PartRuns) -> None:
+    waiting, begun, over = (started(runs, before) for before in range(3))
+    runs.client.set_flow_run_state(begun, Pending())
+    runs.client.set_flow_run_state(begun, Running())
+    runs.client.set_flow_run_state(over, Completed(), force=True)
+    for run in (waiting, begun, over):
+        runs.cancel(run)
+    states = [runs.client.read_flow_run(run).state for run in (waiting, begun, over)]
+    names = [state.name if state else "" for state in states]
+    assert names[0] in {"Cancelled", "Cancelling"}
+    assert names[1:] == ["Cancelling", "Completed"]

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from prefect import flow
 
-from core.fan_out.dispatch import Ending
+from core.fan_out.runs import Ending
 from core.fan_out.shares import Share
 from core.gap_wishes import GapWishes
+from core.gaps import GapPlan, Why
 from core.hours import ExportHour, ExportWindow
 from core.timing import Span
 from emulators.amplitude import EventSource
@@ -25,6 +26,7 @@ from tasks.gunzip_hour import gunzip_hour
 from tasks.load_hours import load_hours
 from tasks.mark_hours import mark_hours
 from tasks.plan_gaps import plan_gaps
+from tasks.plan_part import plan_part
 from tasks.plan_shares import plan_shares
 from tasks.plan_windows import plan_windows
 from tasks.reconcile import reconcile
@@ -37,8 +39,10 @@ WANTED = ExportWindow(FIRST, LAST)
 NOW = datetime(2025, 12, 24, 12, tzinfo=UTC)
 RESTED = datetime(2025, 12, 25, 12, tzinfo=UTC)
 
-#: Both hours are to be settled at RESTED: as if one run had been sent for them.
-SHARE, SPAN = Share((FIRST, LAST)), Span(0.0, 1.0)
+#: As if a gap-fill had sent one run for both hours, missing at NOW; at RESTED they are to be settled.
+PLANNED = GapPlan(NOW, WANTED, dict.fromkeys(WANTED, Why.MISSING), (WANTED,))
+SHARE = Share((FIRST, LAST), (Why.UNSETTLED, Why.UNSETTLED))
+SPAN = Span(0.0, 1.0)
 
 #: Hours that nobody asks for, and what is said of them.
 GIVEN_UP, RETRIED = FIRST - 1, FIRST - 2
@@ -106,7 +110,8 @@ def pass_through(made: Passage) -> None:
         receipts["plan_gaps"] = plan_gaps(block, RESTED, GapWishes(FIRST, LAST))
         plan = receipts["plan_gaps"].plan
         receipts["plan_shares"] = plan_shares(block, plan)
-        receipts["gather_shares"] = gather_shares(block, plan, {SHARE: Ending(complete=True)}, SPAN)
+        receipts["plan_part"] = plan_part(block, SHARE, RESTED)
+        receipts["gather_shares"] = gather_shares(block, PLANNED, {SHARE: Ending(complete=True)}, SPAN)
         receipts["review_lake"] = review_lake(ExportWindow(RETRIED, LAST), block)
 
     every_task()

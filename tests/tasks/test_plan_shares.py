@@ -4,6 +4,7 @@ import pytest
 from prefect.logging import disable_run_logger
 
 from core.fan_out.shares import Share
+from core.gaps import Why
 from tasks.plan_shares import plan_shares
 from tests.tasks.conftest import FIRST, LAST, SHARE, Passage
 from tests.tasks.receipts import is_small
@@ -21,4 +22,7 @@ def test_the_settings_say_how_large_a_share_may_be(passage: Passage) -> None:
     plan = passage.receipts["plan_gaps"].plan
     short = passage.stage.pipeline.model_copy(update={"part_hours": 1})
     with disable_run_logger():
-        assert plan_shares.fn(short, plan) == (Share((FIRST,)), Share((LAST,)))
+        assert plan_shares.fn(short, plan) == (
+            Share((FIRST,), (Why.UNSETTLED,)),
+            Share((LAST,), (Why.UNSETTLED,)),
+        )

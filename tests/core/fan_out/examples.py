@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from core.fan_out.shares import Share
 from core.gaps import GapPlan, Why
 from core.hours import ExportHour, ExportWindow, windows_of
 from tests.core.lake.examples import at
@@ -22,3 +23,8 @@ def plan_for(
         reasons[listed[int(number[1:])]] = reason
     windows = tuple(windows_of(listed, window_hours=window_hours))
     return GapPlan(NOW, ExportWindow(listed[0], NEWEST), reasons, windows)
+
+
+def share_of(*hours: ExportHour, why: Why = Why.MISSING) -> Share:
+    """A share of hours that are exported for one reason."""
+    return Share(hours, (why,) * len(hours))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from core.fan_out.dispatch import Ending
-from core.fan_out.gather import LOST, gather, hours_left
-from core.fan_out.shares import Share, shares_of
+from core.fan_out.gather import LOST, gather
+from core.fan_out.runs import Ending
+from core.fan_out.shares import shares_of
 from core.gaps import GapPlan, Why
 from core.hours import hours_between
 from core.lake.identity import LakeIdentity
@@ -38,10 +38,6 @@ def gathered(pond: Pond, *endings: Ending, plan: GapPlan = PLAN) -> Transfer:
     return gather(pond.lake, plan, told, rules=PlanRules(), span=Span(10.0, 40.0))
 
 
-def left(pond: Pond, plan: GapPlan = PLAN, shares: tuple[Share, ...] = SHARES) -> list[int]:
-    return list(hours_left(pond.lake, plan, shares).values())
-
-
 def test_what_has_come_is_read_from_the_manifests(pond: Pond, tmp_path: Path) -> None:
     brought = [pond.fill(tmp_path, hour, 3, 4, exported_at=SINCE) for hour in PLAN.why]
     transfer = gathered(pond, GREEN, Ending(complete=True, here=True), GREEN)
@@ -50,7 +46,6 @@ def test_what_has_come_is_read_from_the_manifests(pond: Pond, tmp_path: Path) ->
     (step,) = transfer.steps_to_lake()
     assert step.what == "3 parts, 1 of them here: 42 events, 6 manifests"
     assert step.seconds == 30
-    assert left(pond) == [0, 0, 0]
 
 
 def test_hours_that_did_not_come_of_a_green_part_are_not_yet_published(pond: Pond, tmp_path: Path) -> None:
@@ -60,7 +55,6 @@ def test_hours_that_did_not_come_of_a_green_part_are_not_yet_published(pond: Pon
     transfer = gathered(pond, GREEN, GREEN, GREEN)
     assert transfer.unpublished == [NEWEST]
     assert transfer.failures == {}
-    assert left(pond) == [0, 0, 1]
 
 
 def test_an_old_hour_that_a_green_part_did_not_bring_is_no_quiet_hour(pond: Pond, tmp_path: Path) -> None:
@@ -102,7 +96,7 @@ def test_an_hour_that_came_and_failed_all_the_same_is_named(pond: Pond, tmp_path
 
 def test_parts_that_were_not_started_stop_the_run_once(pond: Pond) -> None:
     idle = Ending(complete=False, reason="3 parts in a row brought nothing", begun=False)
-    transfer = gathered(pond, red("wrong key"), red("wrong key"), idle)
+    transfer = gathered(pond, red("wrong key"), red("wrong key\nBesides, 0 of 2 hours failed:"), idle)
     stopped = "3 parts in a row brought nothing, so no more were started. The last one said: wrong key"
     assert str(transfer.stopped_by) == stopped
     assert transfer.failures[NEWEST] == stopped
@@ -113,11 +107,8 @@ def test_an_hour_to_be_settled_has_come_when_it_was_exported_since(pond: Pond, t
     plan = plan_for(PLAN.why, window_hours=2, why=Why.UNSETTLED)
     for hour in plan.why:
         pond.fill(tmp_path, hour, 2, exported_at=BEFORE)
-    assert left(pond, plan) == [2, 2, 2]
-    assert left(pond) == [0, 0, 0]  # of missing hours, any manifest will do
     pond.fill(tmp_path, FIRST, 1, exported_at=SINCE)  # shrunk
     pond.fill(tmp_path, NEWEST, 2, exported_at=NOW)
-    assert left(pond, plan) == [1, 2, 1]
     transfer = gathered(pond, GREEN, GREEN, GREEN, plan=plan)
     assert [manifest.hour for manifest in transfer.manifests] == [FIRST, NEWEST]
     assert (transfer.failures, transfer.unpublished) == ({}, [])
@@ -129,11 +120,3 @@ def test_a_damaged_manifest_is_named_and_the_others_are_read(pond: Pond, tmp_pat
     transfer = gathered(pond, GREEN, GREEN, GREEN)
     assert list(transfer.failures) == [FIRST]
     assert transfer.manifests == made[1:]
-
-
-def test_a_look_costs_one_request_and_none_if_nobody_is_out(pond: Pond) -> None:
-    pond.asked.clear()
-    left(pond)
-    assert dict(pond.asked) == {"ListObjectsV2": 1}
-    assert left(pond, shares=()) == []
-    assert pond.asked.total() == 1

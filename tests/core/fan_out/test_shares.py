@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.errors import InvalidInput
 from core.fan_out.shares import Share, in_share, shares_of
 from core.gaps import GapPlan, Why
 from core.hours import hours_between
@@ -45,12 +47,49 @@ def test_export_windows_stay_whole_if_they_can() -> None:
     assert {len(share) for share in cut(a_month(), hours=20)} == {20, 4}
 
 
-def test_hours_that_were_asked_for_by_name_stay_so() -> None:
+def test_each_hour_keeps_what_it_is_exported_for() -> None:
     plan = plan_for(hours_between(NEWEST - 3, NEWEST), window_hours=1, h1=Why.ASKED)
     first, second = cut(plan, hours=2)
-    assert first.asked == (NEWEST - 2,)
-    assert second.asked == ()
+    assert first.whys == (Why.MISSING, Why.ASKED)
+    assert second.whys == (Why.MISSING, Why.MISSING)
     assert str(first) == f"{NEWEST - 3}…T17"
+
+
+def test_a_run_is_told_rows_of_hours_not_each_of_them() -> None:
+    plan = plan_for([NEWEST - 90, *hours_between(NEWEST - 71, NEWEST - 1)], window_hours=24, h5=Why.DAMAGED)
+    (share,) = cut(plan)
+    damaged = NEWEST - 67
+    assert share.told() == {
+        "missing": [
+            [str(NEWEST - 90)] * 2,
+            [str(NEWEST - 71), str(damaged - 1)],
+            [str(damaged + 1), str(NEWEST - 1)],
+        ],
+        "damaged": [[str(damaged)] * 2],
+    }
+
+
+@given(st.dictionaries(st.integers(0, 400), st.sampled_from(Why), min_size=1))
+def test_what_a_run_was_told_is_the_share_again(whys: dict[int, Why]) -> None:
+    gaps = sorted(whys, reverse=True)
+    share = Share(tuple(NEWEST - gap for gap in gaps), tuple(whys[gap] for gap in gaps))
+    assert Share.read(share.told()) == share
+
+
+@pytest.mark.parametrize(
+    ("told", "complaint"),
+    [
+        ({}, "A part needs hours"),
+        ({"missing": []}, "A part needs hours"),
+        ({"lost": [["2025-12-23T00", "2025-12-23T01"]]}, "not for 'lost'"),
+        ({"missing": [["yesterday", "2025-12-23T01"]]}, "Not an export hour: 'yesterday'"),
+        ({"missing": [["2025-12-23T01"]]}, "its first and its last hour"),
+        ({"missing": [["2025-12-23T02", "2025-12-23T01"]]}, "The end lies before the start"),
+    ],
+)
+def test_what_no_gap_fill_tells_is_refused(told: dict[str, list[list[str]]], complaint: str) -> None:
+    with pytest.raises(InvalidInput, match=complaint):
+        Share.read(told)
 
 
 @given(
