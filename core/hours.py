@@ -137,11 +137,28 @@ class ExportWindow:
             msg = f"The end lies before the start: {self.first} … {self.last}."
             raise InvalidInput(msg)
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what :meth:`__str__` or :attr:`name` has written: ``2025-12-23T00…T23``.
+
+        Raises:
+            InvalidInput: Anything else. Permanent.
+        """
+        begin, until, end = text.replace("...", "…").partition("…")
+        first = ExportHour.parse(begin)
+        last = ExportHour.parse(f"{first.day}{end}" if end.startswith("T") else end) if until else first
+        return cls(first, last)
+
     def __str__(self) -> str:
         if self.first == self.last:
             return str(self.first)
         end = self.last.hour_of_day if self.first.day == self.last.day else str(self.last)
         return f"{self.first}…{'T' * (len(end) == len('00'))}{end}"
+
+    @property
+    def name(self) -> str:
+        """The same in ASCII, for names of runs: Prefect's timeline draws no other signs."""
+        return str(self).replace("…", "...")
 
     def __len__(self) -> int:
         return (self.last.start - self.first.start) // ONE_HOUR + 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from core.errors import InvalidInput, PipelineError, RunFailed
-from core.hours import ExportHour, ExportWindow
+from core.hours import MAX_WINDOW_HOURS, ExportHour, ExportWindow, windows_of
 from core.planning import Plan
 from core.timing import Timed
 from core.transfer import Step, Transfer, busy
@@ -177,17 +179,25 @@ def raise_for(problems: Mapping[ExportHour, str], *, of: int, stopped_by: Pipeli
         if stopped_by:
             raise stopped_by
         return
-    lines = "\n".join(f"  {hour}: {reason}" for hour, reason in own.items())
+    lines = "\n".join(f"  {window}: {reason}" for window, reason in told_once(own))
     msg = f"{len(own)} of {counted(of, 'hour')} failed:\n{lines}"
     if stopped_by:
         msg = f"{stopped_by}\nBesides, {msg}"
     raise RunFailed(msg)
 
 
+def told_once(problems: Mapping[ExportHour, str]) -> Iterator[tuple[ExportWindow, str]]:
+    """Each reason, and the hours in a row that have it; oldest first."""
+    for reason, hours in groupby(sorted(problems.items()), key=itemgetter(1)):
+        for window in windows_of((hour for hour, _ in hours), window_hours=MAX_WINDOW_HOURS):
+            yield window, reason
+
+
 _FAILED = re.compile(
     r"(?:(?P<stopped_by>.*)\nBesides, )?[0-9]+ of [0-9,]+ hours? failed:\n(?P<hours>  [0-9]{4}-.*)", re.DOTALL
 )
-_REASON = re.compile(r"^  (?P<hour>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}): ", re.MULTILINE)
+_HOUR = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}"
+_REASON = re.compile(rf"^  ({_HOUR}(?:…(?:T[0-9]{{2}}|{_HOUR}))?): ", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +220,9 @@ def reasons_in(message: str) -> Reasons:
     _, *pairs = _REASON.split(found["hours"])
     told = zip(pairs[::2], pairs[1::2], strict=True)
     try:
-        by_hour = {ExportHour.parse(hour): reason.removesuffix("\n") for hour, reason in told}
+        by_hour = {
+            hour: reason.removesuffix("\n") for hours, reason in told for hour in ExportWindow.parse(hours)
+        }
     except InvalidInput:
         return Reasons(message, {})
     return Reasons(found["stopped_by"], by_hour)

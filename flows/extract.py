@@ -49,7 +49,7 @@ def extract(
         raise InvalidInput(msg)
     amplitude = open_block(AmplitudeCredentials, credentials)
     progress = Shown(watcher.get(), "extract", credentials)
-    name_run(f"extract {wanted}")
+    name_run(f"extract {wanted.name}")
     progress.planned(len(wanted))
     with scratch_folder() as scratch:
         crew = FolderTasks(amplitude, ArchiveLimits(), scratch, utc_now, _RETRY_SECONDS, folder=Path(to))

@@ -83,14 +83,14 @@ def gap_fill(  # noqa: PLR0913, PLR0917  # parameters of a deployment have names
         if wishes.give_up or wishes.retry:
             patiently(mark_hours, block.retry_seconds)(block, now, wishes)
         surveyed = plan()
-        name_run(f"gap-fill {surveyed.plan.wanted}")
+        name_run(f"gap-fill {surveyed.plan.wanted.name}")
         report = fill(surveyed, block, pipeline, wishes, progress)
     conclude(report, progress)
 
 
 def rehearse(surveyed: GapSurvey, progress: Progress) -> None:
     """Say what would be done."""
-    name_run(f"gap-fill {surveyed.plan.wanted}, dry run")
+    name_run(f"gap-fill {surveyed.plan.wanted.name}, dry run")
     progress.finished(surveyed)
     for label, text in surveyed.told():
         get_run_logger().info("%s: %s", label, text)

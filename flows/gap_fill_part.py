@@ -25,7 +25,7 @@ from tasks.plan_part import plan_part
     # A gap-fill that is run again counts its parts anew: kept, the result of another part would be taken.
     persist_result=False,
 )
-def gap_fill_part(hours: dict[str, list[list[str]]], since: datetime, pipeline: str = "amplitude") -> None:
+def gap_fill_part(hours: dict[str, list[str]], since: datetime, pipeline: str = "amplitude") -> None:
     """Export hours that a gap-fill has planned and nobody has brought since. Loads nothing.
 
     Green when each of them is committed, given up, or named as not yet published. Safe to repeat, to
@@ -33,15 +33,15 @@ def gap_fill_part(hours: dict[str, list[list[str]]], since: datetime, pipeline: 
     the plan was made is left out.
 
     Args:
-        hours: For each reason (missing, unsettled, shrunk, asked, damaged) the first and last hour of each
-            row of hours, UTC: {"missing": [["2025-12-23T00", "2025-12-23T23"]]}.
+        hours: For each reason (missing, unsettled, shrunk, asked, damaged) rows of hours, UTC:
+            {"missing": ["2025-12-23T00...T23"]}.
         since: When the gap-fill made its plan.
         pipeline: Name of the Amplitude Pipeline block.
     """
     share = Share.read(hours)
     check_range(utc_now(), share.range.first, share.range.last)
     block = open_block(AmplitudePipeline, pipeline)
-    name_run(f"gap-fill part {share}")
+    name_run(f"gap-fill part {share.range.name}")
     surveyed = patiently(plan_part, block.retry_seconds)(block, share, since)
     plan, claimed = surveyed.plan, surveyed.identity is not None
     damaged = plan.hours_for(Why.DAMAGED)

@@ -42,7 +42,7 @@ def ingest(pipeline: str = "amplitude", start: str | None = None, end: str | Non
     with turn("ingest", pipeline, block.turn_seconds):
         surveyed = patiently(plan_windows, block.retry_seconds)(block, now, first, last)
         plan, claimed = surveyed.plan, surveyed.identity is not None
-        name_run(f"ingest {plan.wanted}")
+        name_run(f"ingest {plan.wanted.name}")
         transfer = bring(plan.windows, block, progress, claimed=claimed, every_window=explicit)
         report = IngestReport(wanted=plan.wanted, plan=plan, transfer=transfer, explicit=explicit)
         load(report, block, progress)

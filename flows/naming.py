@@ -9,7 +9,7 @@ from flows.opening import courtesy
 
 
 def name_run(name: str) -> None:
-    """Give the run of this flow a name: ``ingest 2025-12-23T00…T23``. Does nothing outside of a flow."""
+    """Give the run of this flow a name: ``ingest 2025-12-23T00...T23``. Does nothing outside of a flow."""
     run_id = prefect.runtime.flow_run.id
     if run_id is None:
         return

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from core.gap_report import GapReport
 from core.gap_survey import GapSurvey
 from core.hours import ExportHour
 from core.lake.layout import manifest_folder
-from core.report import ExtractReport, IngestReport
+from core.report import ExtractReport, IngestReport, told_once
 from core.transfer import Step
 from core.wording import counted
 from flows.progress import Report
@@ -94,11 +94,11 @@ def _troubles(report: IngestReport | GapReport | ExtractReport, pipeline: str) -
     if stopped_by:
         yield f"**Stopped by:** {_plain(str(stopped_by))}"
         yield ""
-    own = {hour: reason for hour, reason in sorted(problems.items()) if reason != str(stopped_by)}
+    own = {hour: reason for hour, reason in problems.items() if reason != str(stopped_by)}
     if own:
         yield f"## {counted(len(own), 'hour')} to look at"
         yield ""
-        yield from _reasons(own.items())
+        yield from _reasons(own)
         yield ""
     yield "## What to do"
     yield ""
@@ -115,9 +115,9 @@ def _troubles(report: IngestReport | GapReport | ExtractReport, pipeline: str) -
         yield "```"
 
 
-def _reasons(problems: Iterable[tuple[ExportHour, str]]) -> Iterator[str]:
-    listed = list(problems)
-    yield from (f"- **{hour}** {_plain(reason)}" for hour, reason in listed[:_MOST_REASONS])
+def _reasons(problems: Mapping[ExportHour, str]) -> Iterator[str]:
+    listed = list(told_once(problems))
+    yield from (f"- **{hours}** {_plain(reason)}" for hours, reason in listed[:_MOST_REASONS])
     if len(listed) > _MOST_REASONS:
         yield f"- … and {len(listed) - _MOST_REASONS:,} more; the run's state message names all of them."
 

@@ -116,7 +116,7 @@ class PartRuns:
                 DEPLOYMENT,
                 parameters=_parameters(share, self.pipeline, self.since),
                 timeout=0,
-                flow_run_name=f"gap-fill part {share}",
+                flow_run_name=f"gap-fill part {share.range.name}",
                 idempotency_key=f"{self._session} {share} {before}",
             )
             get_run_logger().info("%s: asked for a run, %s", share, run.id)

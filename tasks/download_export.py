@@ -20,7 +20,7 @@ from tasks.slots import export_slot
 
 
 @task(
-    task_run_name="download {window}",
+    task_run_name="download {window.name}",
     retries=RETRIES,
     retry_delay_seconds=BACKOFF_SECONDS,
     retry_jitter_factor=JITTER_FACTOR,

@@ -16,6 +16,7 @@ from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retryin
 
 
 @task(
+    task_run_name="plan",
     retries=RETRIES,
     retry_delay_seconds=BACKOFF_SECONDS,
     retry_jitter_factor=JITTER_FACTOR,

@@ -15,7 +15,7 @@ from tasks.retries import BACKOFF_SECONDS, JITTER_FACTOR, RETRIES, worth_retryin
 
 
 @task(
-    task_run_name="cut {plan.wanted} into parts",
+    task_run_name="cut {plan.wanted.name} into parts",
     retries=RETRIES,
     retry_delay_seconds=BACKOFF_SECONDS,
     retry_jitter_factor=JITTER_FACTOR,

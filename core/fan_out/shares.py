@@ -10,8 +10,8 @@ from core.errors import InvalidInput
 from core.gaps import GapPlan, Why
 from core.hours import MAX_WINDOW_HOURS, ExportHour, ExportWindow, windows_of
 
-#: Hours as parameters of a run: for each reason the first and last hour of each row of them.
-ToldHours = Mapping[str, Sequence[Sequence[str]]]
+#: Hours as parameters of a run: for each reason, rows of them, such as ``2025-12-23T00...T23``.
+ToldHours = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,14 @@ class Share:
     def __str__(self) -> str:
         return str(self.range)
 
-    def told(self) -> dict[str, list[list[str]]]:
+    def told(self) -> dict[str, list[str]]:
         """The same as parameters of a run; see :meth:`read`."""
-        rows: dict[str, list[list[str]]] = {}
+        rows: dict[str, list[str]] = {}
         for why in Why:
             hours = [hour for hour, reason in self.why.items() if reason is why]
             windows = windows_of(hours, window_hours=MAX_WINDOW_HOURS)
             if hours:
-                rows[why.name.lower()] = [[str(window.first), str(window.last)] for window in windows]
+                rows[why.name.lower()] = [window.name for window in windows]
         return rows
 
     @classmethod
@@ -66,11 +66,7 @@ class Share:
                 msg = f"Hours are exported for one of {', '.join(reasons)}, not for {name[:40]!r}."
                 raise InvalidInput(msg)
             for row in rows:
-                if len(row) != 2:  # noqa: PLR2004
-                    msg = f"A row of hours is its first and its last hour, not {list(row)!r:.80}."
-                    raise InvalidInput(msg)
-                window = ExportWindow(*map(ExportHour.parse, row))
-                why |= dict.fromkeys(window, reasons[name])
+                why |= dict.fromkeys(ExportWindow.parse(row), reasons[name])
         if not why:
             msg = "A part needs hours to export: the gap-fill that starts it names them."
             raise InvalidInput(msg)

@@ -25,12 +25,12 @@ COUNTED_PHASES = ("exporting", "committing", "loading", "counting")
 _ROOT = Path(__file__).resolve().parents[2]
 _READY_SECONDS = 120.0
 _LOOK_SECONDS = 0.005
-_PLANNED = re.compile(r"Task run 'plan_[^']*' - Finished in state Completed")
+_PLANNED = re.compile(r"Task run 'plan' - Finished in state Completed")
 _DOWNLOADED = re.compile(r"Task run 'download [^']*' - Finished in state Completed")
 _COMMITTED = re.compile(r"Task run 'upload [^']*' - Finished in state Completed")
 _LOADED = re.compile(r"Task run 'load [^']*' - Finished in state Completed")
 _TIME = re.compile(r"^([0-9]{2}):([0-9]{2}):([0-9]{2}\.[0-9]{3}) \|", re.MULTILINE)
-_RECONCILED = re.compile(r"Task run 'reconcile[^']*' - Finished in state Completed")
+_RECONCILED = re.compile(r"Task run 'reconcile' - Finished in state Completed")
 
 
 class RunLost(Exception):

@@ -19,11 +19,11 @@ from tests.campaigns.crash_runs import Nursery, Run
 from tests.campaigns.crash_truth import Verdict, judge
 
 _PROJECT = Path(__file__).resolve().parents[2]
-_PLANNED = "06:36:56.650 | INFO    | Task run 'plan_windows-efe' - Finished in state Completed()\n"
+_PLANNED = "06:36:56.650 | INFO    | Task run 'plan' - Finished in state Completed()\n"
 _DOWNLOADED = "06:36:56.695 | INFO    | Task run 'download 2026-11-24T16' - Finished in state Completed()\n"
 _COMMITTED = "06:36:56.851 | INFO    | Task run 'upload 2026-11-24T16' - Finished in state Completed()\n"
 _LOADED = "06:36:57.231 | INFO    | Task run 'load 2026-11-24T16' - Finished in state Completed()\n"
-_RECONCILED = "06:36:57.346 | INFO    | Task run 'reconcile-7c9' - Finished in state Completed()\n"
+_RECONCILED = "06:36:57.346 | INFO    | Task run 'reconcile' - Finished in state Completed()\n"
 
 
 def _event(number: int, hour: str = "2026-11-24T16") -> Truth:

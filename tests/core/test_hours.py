@@ -260,6 +260,21 @@ def test_halves_are_the_whole_and_about_equal(any_window: ExportWindow) -> None:
 )
 def test_a_window_shows_its_first_and_last_hour(last: str, shown: str) -> None:
     assert str(window("2025-12-23T19", last)) == shown
+    assert window("2025-12-23T19", last).name == shown.replace("…", "...")
+    assert window("2025-12-23T19", last).name.isascii()
+
+
+@given(windows)
+def test_a_window_is_read_as_it_was_written(any_window: ExportWindow) -> None:
+    assert ExportWindow.parse(str(any_window)) == ExportWindow.parse(any_window.name) == any_window
+
+
+@pytest.mark.parametrize(
+    "text", ["", "…", "…T05", "2025-12-23", "2025-12-23T05…", "2025-12-23T05…06", "2025-12-23T05…T0"]
+)
+def test_what_is_no_window_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="Not an export hour"):
+        ExportWindow.parse(text)
 
 
 def test_there_are_no_hours_between_an_hour_and_an_earlier_one() -> None:

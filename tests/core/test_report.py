@@ -246,7 +246,9 @@ def message_of(problems: dict[ExportHour, str], stopped_by: PipelineError | None
     return ""
 
 
-REASONS = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1)
+REASONS = st.sampled_from(["wrong key", "too large"]) | st.text(
+    st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1
+)
 
 
 @given(
@@ -260,6 +262,17 @@ def test_the_reasons_of_a_failed_run_can_be_read_from_its_message(
     told = reasons_in(message_of(problems, error))
     assert told.by_hour == {hour: reason for hour, reason in problems.items() if reason != stopped_by}
     assert told.stopped_by == stopped_by
+
+
+def test_hours_in_a_row_share_a_line_if_they_share_the_reason() -> None:
+    problems = dict.fromkeys([HOUR - 30, HOUR - 3, HOUR - 2], "too large") | {HOUR - 1: "wrong key"}
+    text = message_of({HOUR: "too large", **problems}, None)
+    assert text.splitlines()[1:] == [
+        f"  {HOUR - 30}: too large",
+        f"  {HOUR - 3}…T17: too large",
+        f"  {HOUR - 1}: wrong key",
+        f"  {HOUR}: too large",
+    ]
 
 
 def test_a_reason_may_have_several_lines() -> None:

@@ -29,20 +29,20 @@ def test_a_part_is_a_gap_fill_by_name_and_needs_its_hours() -> None:
 @pytest.mark.parametrize(
     ("hours", "complaint"),
     [
-        ([["yesterday", "2025-12-23T19"]], "Not an export hour"),
-        ([["2025-12-23T19", "2225-12-23T19"]], "lies in the future"),
+        ("yesterday...T19", "Not an export hour"),
+        ("2025-12-23T19...2225-12-23T19", "lies in the future"),
     ],
 )
 def test_a_part_refuses_what_cannot_be(prefect_server: None, hours: list[list[str]], complaint: str) -> None:
     with pytest.raises(InvalidInput, match=complaint):
-        gap_fill_part({"missing": hours}, utc_now())
+        gap_fill_part({"missing": [hours]}, utc_now())
 
 
 @pytest.mark.slow
 def test_a_part_brings_its_hours_and_loads_nothing(stage: Rehearsal) -> None:
     first, last = hours_ago(40), hours_ago(39)
     before = utc_now()
-    gap_fill_part({"missing": [[first, last]]}, before, stage.name)
+    gap_fill_part({"missing": [f"{first}...{last}"]}, before, stage.name)
     names = stage.lake.manifest_names(ExportHour.parse(first), ExportHour.parse(last))
     assert [str(name.hour) for name in names] == [first, last]
     assert stage.rows() == []
@@ -53,21 +53,21 @@ def test_a_part_brings_its_hours_and_loads_nothing(stage: Rehearsal) -> None:
 def test_what_has_come_since_the_plan_is_not_asked_for_again(stage: Rehearsal) -> None:
     first, last = hours_ago(40), hours_ago(39)
     before = utc_now()
-    gap_fill_part({"missing": [[first, last]]}, before, stage.name)
+    gap_fill_part({"missing": [f"{first}...{last}"]}, before, stage.name)
     asked = len(stage.amplitude.requests)
-    gap_fill_part({"missing": [[first, last]]}, before, stage.name)
-    gap_fill_part({"unsettled": [[first, first]], "damaged": [[last, last]]}, before, stage.name)
+    gap_fill_part({"missing": [f"{first}...{last}"]}, before, stage.name)
+    gap_fill_part({"unsettled": [first], "damaged": [last]}, before, stage.name)
     assert len(stage.amplitude.requests) == asked
     later = utc_now() + timedelta(minutes=2)
-    gap_fill_part({"damaged": [[first, first]], "missing": [[last, last]]}, later, stage.name)
+    gap_fill_part({"damaged": [first], "missing": [last]}, later, stage.name)
     assert len(stage.amplitude.requests) == asked + 1
 
 
 @pytest.mark.slow
 def test_a_damaged_hour_is_brought_again_though_it_is_what_it_was(stage: Rehearsal) -> None:
     hour = hours_ago(40)
-    gap_fill_part({"missing": [[hour, hour]]}, utc_now(), stage.name)
+    gap_fill_part({"missing": [hour]}, utc_now(), stage.name)
     (before,) = stage.lake.manifest_names(ExportHour.parse(hour), ExportHour.parse(hour))
-    gap_fill_part({"damaged": [[hour, hour]]}, utc_now() + timedelta(minutes=2), stage.name)
+    gap_fill_part({"damaged": [hour]}, utc_now() + timedelta(minutes=2), stage.name)
     names = stage.lake.manifest_names(ExportHour.parse(hour), ExportHour.parse(hour))
     assert [name for name in names if name != before]

@@ -39,6 +39,13 @@ def test_a_red_run_names_its_hours_the_reasons_and_the_command_that_helps() -> N
     assert f"{told} --param start={HOUR - 2} --param end={HOUR}" in page
 
 
+def test_a_reason_that_many_hours_have_is_said_once() -> None:
+    page = page_of(report(Transfer(failures={HOUR - n: "too large" for n in range(300)})), "shop")
+    assert "## 300 hours to look at" in page
+    assert f"- **{HOUR - 299}…{HOUR}** too large\n" in page
+    assert page.count("too large") == 1
+
+
 def test_what_ended_a_run_is_said_once_and_not_for_each_hour() -> None:
     stopped = ExportRefused("Amplitude does not know this API key")
     page = page_of(report(Transfer(stopped_by=stopped, failures={HOUR: str(stopped)})), "shop")
@@ -47,7 +54,7 @@ def test_what_ended_a_run_is_said_once_and_not_for_each_hour() -> None:
 
 
 def test_no_more_than_two_hundred_reasons_are_listed() -> None:
-    page = page_of(report(Transfer(failures={HOUR - n: "x" for n in range(300)})), "shop")
+    page = page_of(report(Transfer(failures={HOUR - n: f"x{n}" for n in range(300)})), "shop")
     assert "… and 100 more" in page
 
 

@@ -165,9 +165,9 @@ def started(runs: PartRuns, before: int = 0) -> uuid.UUID:
 def test_a_run_is_told_its_hours_and_one_that_is_asked_for_again_is_the_same(runs: PartRuns) -> None:
     run = started(runs)
     told = runs.client.read_flow_run(run)
-    assert told.name == "gap-fill part 2025-12-23T18…T19"
+    assert told.name == "gap-fill part 2025-12-23T18...T19"
     assert told.parameters == {
-        "hours": {"missing": [["2025-12-23T18"] * 2], "asked": [["2025-12-23T19"] * 2]},
+        "hours": {"missing": ["2025-12-23T18"], "asked": ["2025-12-23T19"]},
         "since": NOW.isoformat(),
         "pipeline": "shop",
     }
