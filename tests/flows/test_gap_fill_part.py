@@ -33,7 +33,7 @@ def test_a_part_is_a_gap_fill_by_name_and_needs_its_hours() -> None:
         ("2025-12-23T19...2225-12-23T19", "lies in the future"),
     ],
 )
-def test_a_part_refuses_what_cannot_be(prefect_server: None, hours: list[list[str]], complaint: str) -> None:
+def test_a_part_refuses_what_cannot_be(prefect_server: None, hours: str, complaint: str) -> None:
     with pytest.raises(InvalidInput, match=complaint):
         gap_fill_part({"missing": [hours]}, utc_now())
 
