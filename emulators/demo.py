@@ -62,7 +62,12 @@ def main() -> int:
     try:
         with contextlib.ExitStack() as cleanup:
             home = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="amplitude-demo-")))
-            environment = private_environment(home) | {"PREFECT_LOGGING_LEVEL": "WARNING"}
+            # Prefect reads .env and prefect.toml where a process is: the project has none for the demo.
+            (work := home / "work").mkdir()
+            environment = private_environment(home) | {
+                "PREFECT_LOGGING_LEVEL": "WARNING",
+                "PYTHONPATH": str(_PROJECT),
+            }
             began = time.perf_counter()
             console.print("Starting Amplitude, S3, Snowflake (emulators) and a Prefect server …")
             # The server takes longest: it starts first, and is waited for last.
@@ -70,7 +75,8 @@ def main() -> int:
             stack = cleanup.enter_context(EmbeddedStack(events_per_hour=options.events_per_hour))
             server.wait_until_ready()
             console.print(f"… all running after {time.perf_counter() - began:.0f} s.\n")
-            _demonstrate(console, {**environment, **stack.environment, "PREFECT_API_URL": server.api_url})
+            environment |= {**stack.environment, "PREFECT_API_URL": server.api_url}
+            _demonstrate(console, environment, work)
     except KeyboardInterrupt:
         console.print("\nInterrupted; everything is stopped.")
         return 130
@@ -80,14 +86,23 @@ def main() -> int:
     return 0
 
 
-def _demonstrate(console: Console, environment: Mapping[str, str]) -> None:
+def _demonstrate(console: Console, environment: Mapping[str, str], work: Path) -> None:
+    def run(module: str, *arguments: str) -> None:
+        console.print(f"[bold]$ python -m {' '.join((module, *arguments))}[/bold]")
+        command = [sys.executable, "-m", module, *arguments]
+        done = subprocess.run(command, cwd=work, env=dict(environment), check=False)
+        console.print()
+        if done.returncode:
+            msg = f"python -m {module} ended with {done.returncode}."
+            raise DemoFailed(msg)
+
     last = ExportHour.newest_complete(datetime.now(UTC))
     first = last - 23
-    _run(console, environment, "blocks.register")
+    run("blocks.register")
     day = ("--start", str(first), "--end", str(last))
-    _run(console, environment, "flows.ingest", *day)
+    run("flows.ingest", *day)
     console.print("And again: what is there is neither asked for nor loaded twice.")
-    _run(console, environment, "flows.ingest", *day)
+    run("flows.ingest", *day)
     with contextlib.closing(connect(environment)) as connection, connection.cursor() as cursor:
         console.print("[bold]A few rows of the view events[/bold]")
         cursor.execute(_SAMPLE)
@@ -104,17 +119,6 @@ def _demonstrate(console: Console, environment: Mapping[str, str]) -> None:
         f"Lake and warehouse reconcile: {hours} hours, {events:,} events, each in the table exactly once."
     )
     console.print(verdict, style="bold green", soft_wrap=True)
-
-
-def _run(console: Console, environment: Mapping[str, str], module: str, *arguments: str) -> None:
-    console.print(f"[bold]$ python -m {' '.join((module, *arguments))}[/bold]")
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=_PROJECT, env=dict(environment), check=False
-    )
-    console.print()
-    if done.returncode:
-        msg = f"python -m {module} ended with {done.returncode}."
-        raise DemoFailed(msg)
 
 
 if __name__ == "__main__":

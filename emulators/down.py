@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from emulators.children import StackError
 from emulators.processes import Process, end
 from emulators.record import HOME, Record, alone
 from emulators.workshop import end_with_runs
@@ -15,7 +16,7 @@ _REST_SECONDS = 10.0
 
 
 def main(home: Path = HOME) -> int:
-    """Stop it, by process id; 0, also if nothing runs.
+    """Stop it, by process id; 0, also if nothing runs, 1 if it cannot be known what does.
 
     Args:
         home: Where it is kept.
@@ -23,15 +24,28 @@ def main(home: Path = HOME) -> int:
     if not home.exists():
         sys.stdout.write("Nothing is running.\n")
         return 0
-    with alone(home):
-        record = Record.read(home)
-        ended = end_everything(record) if record is not None else []
-        Record.forget(home)
+    try:
+        ended = _end(home)
+    except (StackError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     if ended:
         sys.stdout.write(f"Stopped. {home} keeps its state for the next make up.\n")
     else:
         sys.stdout.write("Nothing is running.\n")
     return 0
+
+
+def _end(home: Path) -> list[Process]:
+    with alone(home):
+        try:
+            record = Record.read(home)
+        except StackError:
+            Record.forget(home)
+            raise
+        ended = end_everything(record) if record is not None else []
+        Record.forget(home)
+    return ended
 
 
 def end_everything(record: Record) -> list[Process]:
@@ -46,7 +60,7 @@ def end_everything(record: Record) -> list[Process]:
     others = [one for name, one in record.processes.items() if name != "worker"]
     return [
         *end([record.keeper], _END_SECONDS),
-        *end_with_runs(worker),
+        *end_with_runs(worker, record.runs),
         *end(others, _REST_SECONDS),
     ]
 

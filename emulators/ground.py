@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,10 @@ import boto3
 from botocore.config import Config
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
+from emulators.children import StackError
+from emulators.kept import unreadable, write_privately
 from infra.policies import bucket_policy
 from infra.snowflake import WarehouseNames, external_id_for, setup_statements
 
@@ -42,25 +44,39 @@ class KeyPair:
 
     @classmethod
     def in_folder(cls, folder: Path) -> KeyPair:
-        """The folder's pair, made if it has none; only the owner may read the private half."""
+        """The folder's pair, made if it has none; only its owner may read it.
+
+        Raises:
+            StackError: One of the halves is damaged, or they do not belong together.
+        """
         pair = cls(folder / "snowflake.p8", folder / "snowflake.pub")
         if pair.public.exists():  # written last
+            pair._check(folder)
             return pair
-        pair.private.unlink(missing_ok=True)
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         text = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        with os.fdopen(os.open(pair.private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(text)
-        pair.public.write_bytes(
-            key.public_key().public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-            )
-        )
+        write_privately(pair.private, text)
+        write_privately(pair.public, _public_half(key))
         return pair
+
+    def _check(self, home: Path) -> None:
+        try:
+            key = serialization.load_pem_private_key(self.private.read_bytes(), None)
+        except (OSError, ValueError, TypeError) as error:
+            raise StackError(unreadable(self.private, home, error)) from None
+        if _public_half(key) != self.public.read_bytes():
+            mismatch = ValueError(f"it is not the other half of {self.private.name}")
+            raise StackError(unreadable(self.public, home, mismatch))
+
+
+def _public_half(key: PrivateKeyTypes) -> bytes:
+    return key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
 
 
 def prepare_bucket(url: str, access_key: str, secret_key: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -11,7 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
-from emulators.children import free_port, is_free
+from pydantic import TypeAdapter, ValidationError
+
+from emulators.children import StackError, free_port, is_free
+from emulators.kept import LAYOUT, unreadable, write_privately
 
 _FILE = "stack.json"
 
@@ -42,28 +44,33 @@ class Identity:
 
     @classmethod
     def of(cls, home: Path | None) -> Self:
-        """The one that was kept there, or a new one."""
-        if home is None or not (home / _FILE).exists():
+        """The one that was kept there, or a new one.
+
+        Raises:
+            StackError: The one that was kept there is damaged, or of another layout.
+        """
+        if home is None or not (file := home / _FILE).exists():
             return cls()
-        return cls(**json.loads((home / _FILE).read_text("utf-8")))
+        try:
+            kept = json.loads(file.read_text("utf-8"))
+            if kept["layout"] != LAYOUT:
+                msg = f"layout {kept['layout']}, and this is {LAYOUT}"
+                raise ValueError(msg)
+            return TypeAdapter(cls).validate_python(kept["identity"])
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            # Pydantic shows what it has read, and that is secret.
+            told = ValueError("it has another form") if isinstance(error, ValidationError) else error
+            raise StackError(unreadable(file, home, told)) from None
 
     def keep(self, home: Path) -> None:
         """Write it down, all or nothing, for its owner only."""
-        write_privately(home / _FILE, json.dumps(asdict(self), indent=2))
+        kept = {"layout": LAYOUT, "identity": asdict(self)}
+        write_privately(home / _FILE, json.dumps(kept, indent=2).encode())
 
     def port(self, name: str) -> int:
         """The port that it had, if that is free, or another one."""
         port = self.ports.get(name, 0)
         return port if port and is_free(port) else free_port()
-
-
-def write_privately(path: Path, text: str) -> None:
-    """Write a file that only its owner may read; who reads it sees the old text or the new one."""
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    new.replace(path)
 
 
 def emptied(folder: Path) -> Path:

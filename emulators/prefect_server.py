@@ -35,14 +35,17 @@ def private_environment(home: Path) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "AWS_EC2_METADATA_DISABLED": "true",
+        # Each library knows one of the two.
         "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
     }
 
 
 class PrefectServer:
     """``prefect server start``, with or without its user interface.
 
-    It is under way when the block begins, and ready after :meth:`wait_until_ready`.
+    It is under way when the block begins, and ready after :meth:`wait_until_ready`. It has no password, and
+    listens on loopback; of the pages that a browser has loaded elsewhere, none may read what it answers.
 
     Args:
         environment: Its whole environment; PREFECT_HOME says where its database is.
@@ -59,7 +62,9 @@ class PrefectServer:
         self.url = f"http://127.0.0.1:{self._port}"
         self.api_url = f"{self.url}/api"
         self._flags = ["--host", "127.0.0.1", "--port", str(self._port)]
-        self._environment = dict(environment)
+        # The pages are its own, but they ask 127.0.0.1 also where they were opened as localhost.
+        origins = f"{self.url},http://localhost:{self._port}"
+        self._environment = {**environment, "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origins}
         if pages is None:
             self._flags.append("--no-ui")
         else:

@@ -10,11 +10,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Collection, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Self
+
+from emulators.children import StackError
 
 _PROC = Path("/proc")
 _KILL_SECONDS = 5.0
@@ -56,27 +59,59 @@ def descendants(ancestors: Iterable[Process]) -> list[Process]:
     return found[count:]
 
 
-def end(processes: Collection[Process], seconds: float) -> list[Process]:
+def _nothing() -> None:
+    pass
+
+
+def end(
+    processes: Collection[Process], seconds: float, meanwhile: Callable[[], None] = _nothing
+) -> list[Process]:
     """Ask them to end, and kill those that have not ended after so many seconds.
+
+    Args:
+        meanwhile: Called again and again while they end.
 
     Returns:
         Those that were alive.
     """
     there = _signalled(processes, signal.SIGTERM)
-    if not gone(there, seconds):
+    if not gone(there, seconds, meanwhile):
         _signalled(there, signal.SIGKILL)
         gone(there, _KILL_SECONDS)
     return there
 
 
-def gone(processes: Iterable[Process], seconds: float) -> bool:
+def gone(processes: Collection[Process], seconds: float, meanwhile: Callable[[], None] = _nothing) -> bool:
     """Wait at most that long for the end of all of them; whether they have ended."""
     until = time.monotonic() + seconds
     while any(one.alive for one in processes):
+        meanwhile()
         if time.monotonic() > until:
             return False
-        time.sleep(0.1)
+        time.sleep(0.05)
     return True
+
+
+@contextmanager
+def undisturbed(signals: Iterable[signal.Signals]) -> Iterator[None]:
+    """Let these signals wait until the block is over; for the main thread.
+
+    A process that is started in it is known to whoever has to end it, before a signal asks for the end.
+    They are not blocked: the process would inherit that, and could not be told to end.
+    """
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    handlers = {number: signal.signal(number, note) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for waiting in came:
+            signal.raise_signal(waiting)
 
 
 def _signalled(processes: Iterable[Process], number: signal.Signals) -> list[Process]:
@@ -109,14 +144,22 @@ def from_proc() -> dict[int, tuple[str, int]]:
 
 
 def from_ps() -> dict[int, tuple[str, int]]:
-    """The same, where it does not."""
-    listed = subprocess.run(
-        ["ps", "-axo", "pid=,ppid=,stat=,lstart="],  # noqa: S607
-        env={**os.environ, "LC_ALL": "C"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    """The same, where it does not.
+
+    Raises:
+        StackError: There is no ps, or one that is too small.
+    """
+    try:
+        listed = subprocess.run(
+            ["ps", "-axo", "pid=,ppid=,stat=,lstart="],  # noqa: S607
+            env={**os.environ, "LC_ALL": "C"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        msg = "Which processes run is seen in /proc or by the command ps, and neither works here."
+        raise StackError(msg) from None
     found = {}
     for line in listed.stdout.splitlines():
         pid, parent, state, born = line.split(None, 3)

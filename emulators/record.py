@@ -5,18 +5,21 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
-from emulators.identity import write_privately
+from pydantic import TypeAdapter, ValidationError
+
+from emulators.children import StackError
+from emulators.kept import write_privately
 from emulators.processes import Process
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".stack"
-_FILE = "running.json"
+FILE = "running.json"
 
 #: What the keeper says to the command that started it: that all is set up, or why it is not.
 READY = "ready"
@@ -31,6 +34,7 @@ class Record:
         keeper: The process that holds the others.
         processes: The others, by name.
         ui: Where Prefect's user interface is; its API is below, at ``/api``.
+        runs: What the worker had started when it was last looked at: they may outlive it.
         ready: Whether everything was set up.
         failure: Why it ended by itself; empty if it did not.
     """
@@ -38,28 +42,34 @@ class Record:
     keeper: Process
     processes: Mapping[str, Process] = field(default_factory=dict)
     ui: str = ""
+    runs: Sequence[Process] = ()
     ready: bool = False
     failure: str = ""
 
     @classmethod
     def read(cls, home: Path) -> Self | None:
-        """The one that was written there; None if there is none, or none that can be read."""
+        """The one that was written there; None if there is none.
+
+        Raises:
+            StackError: It cannot be read. The keeper sees that too, and ends.
+        """
+        file = home / FILE
         try:
-            found = json.loads((home / _FILE).read_text("utf-8"))
-            found["keeper"] = Process(**found["keeper"])
-            found["processes"] = {name: Process(**one) for name, one in found["processes"].items()}
-            return cls(**found)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return TypeAdapter(cls).validate_json(file.read_bytes())
+        except FileNotFoundError:
             return None
+        except (OSError, ValidationError):
+            msg = f"{file} cannot be read: make down removes it, and what runs ends by itself within seconds."
+            raise StackError(msg) from None
 
     def write(self, home: Path) -> None:
         """Take the place of the one before."""
-        write_privately(home / _FILE, json.dumps(asdict(self), indent=2))
+        write_privately(home / FILE, json.dumps(asdict(self), indent=2).encode())
 
     @staticmethod
     def forget(home: Path) -> None:
         """There is no stack."""
-        (home / _FILE).unlink(missing_ok=True)
+        (home / FILE).unlink(missing_ok=True)
 
     @property
     def everybody(self) -> dict[str, Process]:

@@ -16,8 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.hours import ExportHour
+from emulators.children import StackError
 from emulators.down import end_everything
 from emulators.prefect_server import private_environment
+from emulators.processes import undisturbed
 from emulators.record import FAILED, HOME, READY, ROOT, Record, alone
 
 _NEXT = """
@@ -40,6 +42,17 @@ def main(home: Path = HOME, keeper: Sequence[str] = ("-m", "emulators.keeper")) 
         home: Where everything is kept.
         keeper: How Python starts the process that stays; the home comes after it.
     """
+    try:
+        return _go_up(home, keeper)
+    except (StackError, OSError) as error:
+        sys.stderr.write(f"It could not be started. {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        _say("\nInterrupted.")
+        return 130
+
+
+def _go_up(home: Path, keeper: Sequence[str]) -> int:
     began = time.monotonic()
     with alone(home):
         record = Record.read(home)
@@ -59,32 +72,42 @@ def main(home: Path = HOME, keeper: Sequence[str] = ("-m", "emulators.keeper")) 
 
 def _start(home: Path, keeper: Sequence[str]) -> int:
     """Start the keeper, and repeat what it says until it is ready."""
-    with (home / "keeper.log").open("wb") as complaints:
-        process = subprocess.Popen(
-            [sys.executable, *keeper, str(home)],
-            cwd=ROOT,
-            env=private_environment(home),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            text=True,
-            start_new_session=True,  # the terminal may be closed
-        )
-    with process.stdout as said:  # type: ignore[union-attr]
-        try:
-            for line in said:
-                if line.strip() == READY:
-                    return 0
-                if line.startswith(FAILED):
-                    sys.stderr.write(f"It could not be started. {line.removeprefix(FAILED)}{said.read()}")
-                    break
-                _say(f"  {line.rstrip()}")
-        except KeyboardInterrupt:
+    # Prefect reads .env and prefect.toml where a process is, and nothing of them must lead the stack to
+    # another server. So all of it is in a folder of its own, and finds this project's modules from there.
+    work = home / "work"
+    work.mkdir(mode=0o700, exist_ok=True)
+    process: subprocess.Popen[str] | None = None
+    try:
+        with (home / "keeper.log").open("wb") as complaints, undisturbed([signal.SIGINT]):
+            process = subprocess.Popen(
+                [sys.executable, *keeper, str(home)],
+                cwd=work,
+                env=private_environment(home) | {"PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                text=True,
+                start_new_session=True,  # the terminal may be closed
+            )
+        return _repeat(process, home)
+    except KeyboardInterrupt:
+        if process is not None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
             process.terminate()
             process.wait()
-            _say("\nInterrupted; everything is stopped.")
-            return 130
+        _say("\nInterrupted; everything is stopped.")
+        return 130
+
+
+def _repeat(process: subprocess.Popen[str], home: Path) -> int:
+    with process.stdout as said:  # type: ignore[union-attr]
+        for line in said:
+            if line.strip() == READY:
+                return 0
+            if line.startswith(FAILED):
+                sys.stderr.write(f"It could not be started. {line.removeprefix(FAILED)}{said.read()}")
+                break
+            _say(f"  {line.rstrip()}")
         else:
             sys.stderr.write(f"It could not be started: see {home / 'keeper.log'}.\n")
     process.wait()

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
 from emulators.children import StackError
 from emulators.processes import Process, descendants, end
 
-ROOT = Path(__file__).resolve().parent.parent
 POOL = "amplitude"
 WORKER = "this-machine"
 _START_SECONDS = 60.0
 _END_SECONDS = 15.0
 _TAIL_LINES = 15
+_RUNS_PER_PAGE = 200
+_MORE_TRIES = 4
+_BUSY = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}
+_RUNS_ON = re.compile(r"^([ \t]*runs_on: &runs_on[^\n]*\n[ \t]*<<: \*)[\w-]+", re.MULTILINE)
+
+
+def on_this_machine(deployments: str) -> str:
+    """The text of prefect.yaml with ``runs_on`` as *process, whatever its user has chosen.
+
+    Raises:
+        StackError: It has no such line.
+    """
+    switched, count = _RUNS_ON.subn(r"\g<1>process", deployments)
+    if count != 1:
+        msg = "prefect.yaml has no `<<: *process` below `runs_on: &runs_on`: make up needs it to deploy here."
+        raise StackError(msg)
+    return switched
 
 
 def prepare_pool(api_url: str) -> None:
@@ -30,37 +47,58 @@ def prepare_pool(api_url: str) -> None:
     Raises:
         StackError: The server refused.
     """
-    if _ask("GET", f"{api_url}/work_pools/{POOL}").status_code != httpx.codes.NOT_FOUND:
+    found = _ask("POST", f"{api_url}/work_pools/filter", {"work_pools": {"name": {"any_": [POOL]}}})
+    if found.json():
         return
     from prefect.workers.process import ProcessWorker  # seconds to load, and needed once only
 
     template = ProcessWorker.get_default_base_job_template()
     pool = {"name": POOL, "type": ProcessWorker.type, "base_job_template": template}
-    answer = _ask("POST", f"{api_url}/work_pools/", pool)
-    if answer.is_error:
-        msg = f"The work pool {POOL} could not be made: {answer.text}"
-        raise StackError(msg)
+    _ask("POST", f"{api_url}/work_pools/", pool)
 
 
-def bury_runs(api_url: str) -> None:
-    """Call every run crashed that the server believes to be under way: no worker has started yet.
+def bury_runs(api_url: str, *, runs_per_page: int = _RUNS_PER_PAGE) -> None:
+    """Tidy up what the end of the last stack left, before a worker starts.
 
-    A run that was killed with its worker, or after the server, could not say so itself.
+    Runs that were under way are called crashed: whoever was killed could not say so itself. Runs that a
+    schedule had planned for a time when nothing ran are removed: the next one takes what they missed.
+    Runs that somebody asked for, and that have not begun, are left for the worker.
 
     Raises:
-        StackError: The server does not answer.
+        StackError: The server does not answer, or refuses.
     """
-    under_way = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
+    under_way = {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}
     state = {"type": "CRASHED", "name": "Crashed", "message": "The stack ended, and its runs with it."}
-    for run in _ask("POST", f"{api_url}/flow_runs/filter", under_way).json():
+    for run in _runs(api_url, under_way, runs_per_page):
         _ask("POST", f"{api_url}/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
+    late = {
+        "state": {"name": {"any_": ["Scheduled", "Late"]}},
+        "next_scheduled_start_time": {"before_": datetime.now(UTC).isoformat()},
+    }
+    for run in _runs(api_url, late, runs_per_page):
+        if run["auto_scheduled"] and not run["run_count"]:
+            _ask("DELETE", f"{api_url}/flow_runs/{run['id']}")
 
 
-def run_step(what: str, command: list[str], environment: Mapping[str, str], log: Path) -> None:
-    """Run one command of the project in its folder, with its words in a log.
+def _runs(api_url: str, which: Mapping[str, object], per_page: int) -> list[dict[str, Any]]:
+    """All of them, before one is changed: a change would move the others to other pages."""
+
+    def pages() -> Iterator[list[dict[str, Any]]]:
+        asked: dict[str, object] = {"flow_runs": which, "sort": "ID_DESC", "limit": per_page}
+        offset = 0
+        while page := _ask("POST", f"{api_url}/flow_runs/filter", {**asked, "offset": offset}).json():
+            yield page
+            offset += len(page)
+
+    return [run for page in pages() for run in page]
+
+
+def run_step(what: str, command: list[str], environment: Mapping[str, str], folder: Path, log: Path) -> None:
+    """Run one command of the project, with its words in a log.
 
     Args:
         what: For an error: "The blocks could not be registered".
+        folder: Where it runs.
 
     Raises:
         StackError: It did not end with 0. The message has its last words.
@@ -68,7 +106,7 @@ def run_step(what: str, command: list[str], environment: Mapping[str, str], log:
     with log.open("wb") as output:
         done = subprocess.run(
             [sys.executable, "-m", *command],
-            cwd=ROOT,
+            cwd=folder,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -88,13 +126,16 @@ class Worker:
     Args:
         api_url: Of a server that answers until the block is left.
         environment: Its whole environment, and that of its runs.
+        folder: Where it runs.
         log: What it and its runs write goes there.
     """
 
-    def __init__(self, api_url: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, api_url: str, environment: Mapping[str, str], folder: Path, log: Path) -> None:
         self._api_url = api_url
         self._environment = dict(environment)
+        self._folder = folder
         self._log = log
+        self.runs: list[Process] = []
 
     def __enter__(self) -> Self:
         self._began = datetime.now(UTC)
@@ -102,25 +143,21 @@ class Worker:
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "prefect", "--no-prompt", *command],
-                cwd=ROOT,
+                cwd=self._folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self.known = Process.of(self._process.pid)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        end_with_runs([Process.of(self._process.pid)])
+        end_with_runs([self.known], self.runs)
         self._process.wait()
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
 
     def wait_until_ready(self, seconds: float = _START_SECONDS) -> None:
         """Return once the server has heard of it.
@@ -140,7 +177,7 @@ class Worker:
         raise StackError(msg)
 
     def check(self) -> None:
-        """See that it runs.
+        """See that it runs, and what it has started: its ``runs``, to be found also when it is gone.
 
         Raises:
             StackError: It has ended.
@@ -148,24 +185,49 @@ class Worker:
         if (code := self._process.poll()) is not None:
             msg = f"The worker ended by itself (exit code {code}). It wrote:\n{_tail(self._log)}"
             raise StackError(msg)
+        self.runs = descendants([self.known])
 
 
-def end_with_runs(workers: list[Process]) -> list[Process]:
+def end_with_runs(workers: Sequence[Process], runs: Sequence[Process] = ()) -> list[Process]:
     """End workers and the runs that they have started: runs first, while they can still say so.
+
+    Args:
+        runs: What they are known to have started: whose worker is gone is nobody's descendant.
 
     Returns:
         Those that were alive.
     """
-    runs = descendants(workers)
-    return [*end(runs, _END_SECONDS), *end(workers, _END_SECONDS), *end(descendants(workers), 0)]
+    under_way = dict.fromkeys([*runs, *descendants([*workers, *runs])])
+    ended = end(under_way, _END_SECONDS)
+    # A worker takes up another run while the one before ends, and until it has ended itself.
+    late: dict[Process, None] = {}
+
+    def look() -> None:
+        late.update(dict.fromkeys(descendants(workers)))
+
+    look()
+    ended += end(workers, _END_SECONDS, meanwhile=look)
+    return ended + end(dict.fromkeys([*late, *descendants(late)]), _END_SECONDS)
 
 
 def _ask(method: str, url: str, body: object = None) -> httpx.Response:
+    """The server's answer, which says that it has done it; a server whose database is busy is asked again."""
     try:
-        return httpx.request(method, url, json=body, timeout=30, trust_env=False)
+        answer = httpx.request(method, url, json=body, timeout=30, trust_env=False)
+        for _ in range(_MORE_TRIES):
+            if answer.status_code not in _BUSY:
+                break
+            time.sleep(1)
+            answer = httpx.request(method, url, json=body, timeout=30, trust_env=False)
+        answer.raise_for_status()
     except httpx.TransportError as error:
-        msg = f"The Prefect server does not answer: {error}"
+        msg = f"The Prefect server does not answer ({error}): {method} {url}."
         raise StackError(msg) from None
+    except httpx.HTTPStatusError as error:
+        said = " ".join(error.response.text.split())[:200]
+        msg = f"The Prefect server answered {error.response.status_code} to {method} {url}: {said}"
+        raise StackError(msg) from None
+    return answer
 
 
 def _tail(log: Path) -> str:

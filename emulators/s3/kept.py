@@ -19,7 +19,7 @@ from typing import Any
 from moto.s3.models import MultipartDict, s3_backends
 from moto.s3.utils import _VersionedKeyStore
 
-from emulators.kept import claim
+from emulators.kept import StaleState, claim, unreadable
 from emulators.s3.messages import Message
 from emulators.s3.policy import BucketPolicy
 from emulators.s3.store import Store
@@ -40,13 +40,21 @@ class KeptBuckets:
         folder: Made if it is not there. What lies in it is trusted: only its owner may write there.
 
     Raises:
-        StaleState: Another release of moto wrote it.
+        StaleState: Another release wrote it, or it is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
         claim(folder, ["moto"])
         self._guard = threading.Lock()
-        self._file = sqlite3.connect(folder / "lake.sqlite", isolation_level=None, check_same_thread=False)
+        self._path = folder / "lake.sqlite"
+        self._file = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        try:
+            self._open()
+        except sqlite3.DatabaseError as error:
+            self._file.close()
+            raise StaleState(unreadable(self._path, folder.parent, error)) from None
+
+    def _open(self) -> None:
         self._file.execute("PRAGMA journal_mode = WAL")
         self._file.execute("PRAGMA synchronous = FULL")
         self._file.executescript(_TABLES)
@@ -60,7 +68,17 @@ class KeptBuckets:
         return str(self._file.execute("SELECT number FROM account").fetchone()[0])
 
     def restore(self, store: Store, policies: dict[str, BucketPolicy]) -> None:
-        """Put everything into a store that is still empty, and into the policies by bucket."""
+        """Put everything into a store that is still empty, and into the policies by bucket.
+
+        Raises:
+            StaleState: What was kept is damaged.
+        """
+        try:
+            self._restore(store, policies)
+        except Exception as error:  # noqa: BLE001  a damaged pickle may raise anything
+            raise StaleState(unreadable(self._path, self._path.parent.parent, error)) from None
+
+    def _restore(self, store: Store, policies: dict[str, BucketPolicy]) -> None:
         buckets = store.backend.buckets
         for name, settings, policy in self._file.execute("SELECT * FROM buckets"):
             store.disown(name)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from emulators.kept import StaleState
+from emulators.children import StackError
+from emulators.ground import KeyPair
+from emulators.identity import Identity
+from emulators.kept import StaleState, claim, write_privately
 from emulators.s3 import S3Emulator
 from emulators.snowflake import SnowflakeEmulator
 
@@ -139,3 +147,121 @@ def test_a_folder_of_another_release_is_refused_and_says_what_to_do(tmp_path: Pa
     (tmp_path / "s3" / "written-by.json").write_text('{"moto": "1.0"}')
     with pytest.raises(StaleState, match=r"was written with moto 1\.0.*remove .* and start again"):
         lake(tmp_path / "s3")
+
+
+def test_another_layout_is_refused_even_by_the_same_releases(tmp_path: Path) -> None:
+    claim(tmp_path / "s3", ["moto"])
+    claim(tmp_path / "s3", ["moto"])
+    note = tmp_path / "s3" / "written-by.json"
+    note.write_text(note.read_text().replace('"layout": "1"', '"layout": "2"'))
+    with pytest.raises(StaleState, match=r"was written with layout 2, moto .*, and this is layout 1, moto"):
+        claim(tmp_path / "s3", ["moto"])
+
+
+def account(folder: Path) -> None:
+    emulator = SnowflakeEmulator(folder=folder)
+    emulator.execute("CREATE DATABASE D")
+    emulator.stop()
+    emulator.account.fake.duck_conn.close()
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a stack that has ended."""
+    home = tmp_path_factory.mktemp("stack")
+    Identity.of(home).keep(home)
+    KeyPair.in_folder(home)
+    with lake(home / "s3") as s3:
+        s3.client().create_bucket(
+            Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+    account(home / "snowflake")
+    return home
+
+
+def open_account(home: Path) -> None:
+    account(home / "snowflake")
+
+
+def open_lake(home: Path) -> None:
+    with lake(home / "s3"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("file", "again"),
+    [
+        ("stack.json", Identity.of),
+        ("snowflake.p8", KeyPair.in_folder),
+        ("snowflake.pub", KeyPair.in_folder),
+        ("s3/written-by.json", open_lake),
+        ("s3/lake.sqlite", open_lake),
+        ("snowflake/written-by.json", open_account),
+        ("snowflake/objects.pickle", open_account),
+        ("snowflake/D.duckdb", open_account),
+    ],
+)
+def test_a_damaged_file_is_named_in_one_sentence_that_says_what_to_do(
+    kept: Path, tmp_path: Path, file: str, again: Callable[[Path], object]
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(kept, home)
+    (home / file).write_bytes(b"no longer what it was" * 999)
+    for beside in ("s3/lake.sqlite-wal", "snowflake/D.duckdb.wal"):
+        (home / beside).unlink(missing_ok=True)
+    way = f"make down, then remove {home}, and make up starts anew."
+    with pytest.raises((StackError, StaleState)) as told:
+        again(home)
+    message = str(told.value)
+    assert message.startswith(f"{home / file} cannot be read (")
+    assert message.endswith(way)
+    assert "\n" not in message
+
+
+def test_a_damaged_object_of_the_lake_is_no_traceback_either(kept: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(kept, home)
+    with sqlite3.connect(home / "s3" / "lake.sqlite") as file:
+        file.execute("UPDATE buckets SET settings = x'00'")
+    file.close()
+    with pytest.raises(StaleState, match=r"lake\.sqlite cannot be read \(.*make up starts anew"):
+        open_lake(home)
+
+
+@pytest.mark.parametrize(
+    ("kept_there", "why"),
+    [
+        ({"layout": 2, "identity": {}}, "layout 2, and this is 1"),
+        ({"layout": 1, "identity": {"lake": {"AWS_SECRET_KEY": ["hidden"]}}}, "it has another form"),
+        ({"layout": 1, "identity": []}, "it has another form"),
+        ({"amplitude": {}}, "'layout'"),
+        ([], "list indices must be integers or slices, not str"),
+    ],
+)
+def test_an_identity_of_another_form_is_refused_without_its_secrets(
+    tmp_path: Path, kept_there: object, why: str
+) -> None:
+    (tmp_path / "stack.json").write_text(json.dumps(kept_there))
+    with pytest.raises(StackError, match=re.escape(f"cannot be read ({why})")) as told:
+        Identity.of(tmp_path)
+    assert "hidden" not in str(told.value)
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def noted(name: str, real: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object) -> object:
+            done.append(name)
+            return real(*args)
+
+        return call
+
+    for name in ("fsync", "replace"):
+        monkeypatch.setattr(os, name, noted(name, getattr(os, name)))
+    write_privately(tmp_path / "file", b"new")
+    assert done == ["fsync", "replace", "fsync"], "the content, its name, and the folder that holds the name"
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600

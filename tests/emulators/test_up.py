@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -16,11 +18,11 @@ import httpx
 import pytest
 
 from emulators import down, query, up
-from emulators.children import StackError
+from emulators.children import StackError, free_port
 from emulators.identity import Identity
 from emulators.keeper import ui_port
 from emulators.processes import Process, descendants, end, from_ps, gone
-from emulators.record import Record
+from emulators.record import ROOT, Record
 
 # The keeper outlives the command that starts it; here the two are one process.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:subprocess .* is still running")]
@@ -41,7 +43,7 @@ def stop(*_):
     sys.exit()
 signal.signal(signal.SIGTERM, stop)
 me = Process.of(os.getpid())
-Record(me, {"other": Process.of(other.pid)}, "http://127.0.0.1:4299", True).write(home)
+Record(me, {"other": Process.of(other.pid)}, "http://127.0.0.1:4299", ready=True).write(home)
 print("Something listens.")
 print("ready", flush=True)
 while True:
@@ -146,7 +148,7 @@ def test_an_id_that_now_is_somebody_elses_is_left_alone(
 ) -> None:
     home.mkdir()
     stale = replace(Process.of(bystander.pid), born="another day")
-    Record(stale, {"worker": stale, "s3": stale}, "http://127.0.0.1:4299", True).write(home)
+    Record(stale, {"worker": stale, "s3": stale}, "http://127.0.0.1:4299", [stale], ready=True).write(home)
     assert (down.main(home) if command == "down" else up.main(home, KEEPER)) == 0
     said = capsys.readouterr().out
     assert ("Nothing is running." if command == "down" else "It was not whole") in said
@@ -161,11 +163,38 @@ def test_the_same_id_and_birth_is_ended(home: Path, bystander: subprocess.Popen[
     assert bystander.wait(5) == -signal.SIGTERM
 
 
-def test_a_record_that_cannot_be_read_is_no_record(home: Path) -> None:
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"keeper": 5}', '{"keeper": {"pid": 1}}', "\x00"])
+def test_a_note_that_cannot_be_read_stops_up_and_is_removed_by_down(
+    home: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     home.mkdir()
-    for text in ("", "{", "[]", '{"keeper": 5}', '{"keeper": {"pid": 1}}'):
-        (home / "running.json").write_text(text)
-        assert Record.read(home) is None
+    note = home / "running.json"
+    note.write_text(text)
+    assert up.main(home, KEEPER) == 1
+    assert f"It could not be started. {note} cannot be read: make down removes it" in capsys.readouterr().err
+    assert down.main(home) == 1
+    assert "what runs ends by itself within seconds" in capsys.readouterr().err
+    assert down.main(home) == 0
+    assert up.main(home, KEEPER) == 0
+
+
+def test_a_run_that_has_outlived_keeper_and_worker_is_ended_by_down(
+    home: Path, bystander: subprocess.Popen[bytes]
+) -> None:
+    home.mkdir()
+    dead = Process(2**22 + 1, "long ago")
+    Record(dead, {"worker": dead}, runs=[Process.of(bystander.pid)]).write(home)
+    assert down.main(home) == 0
+    assert bystander.wait(5) == -signal.SIGTERM
+
+
+def test_nothing_starts_where_an_env_file_of_the_project_is_read(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = "import os; import emulators; print('failed', os.getcwd(), os.path.dirname(emulators.__file__))"
+    assert up.main(home, ("-c", where)) == 1
+    assert f"{home / 'work'} {ROOT / 'emulators'}" in capsys.readouterr().err
+    assert list((home / "work").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -185,6 +214,18 @@ def test_a_start_that_fails_is_one_message_and_exit_code_1(
     complaint = capsys.readouterr().err
     assert words in complaint
     assert "Traceback" not in complaint
+
+
+def test_an_interrupted_start_stops_what_it_has_started(home: Path) -> None:
+    interrupting = "import os, signal, time; os.kill(os.getppid(), signal.SIGINT); time.sleep(60)"
+    script = "import sys; from pathlib import Path; from emulators import up\n"
+    script += f"sys.exit(up.main(Path({str(home)!r}), ('-c', {interrupting!r})))"
+    began = time.monotonic()
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+    assert done.stdout.endswith("Interrupted; everything is stopped.\n")
+    assert time.monotonic() - began < 30, "nobody waited for the keeper to end by itself"
 
 
 def test_a_process_that_has_ended_but_is_not_buried_is_not_alive() -> None:
@@ -213,6 +254,7 @@ def test_one_that_does_not_listen_is_killed_and_its_children_are_known() -> None
         assert end([parent, grandchild], 0.2) == []
 
 
+@pytest.mark.skipif(shutil.which("ps") is None, reason="there is no ps here, and /proc is enough")
 def test_ps_knows_birth_and_parent_too(bystander: subprocess.Popen[bytes]) -> None:
     found = from_ps()
     assert found[bystander.pid][1] == os.getpid()
@@ -222,10 +264,19 @@ def test_ps_knows_birth_and_parent_too(bystander: subprocess.Popen[bytes]) -> No
     assert bystander.pid not in from_ps()
 
 
+def test_without_proc_and_ps_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StackError, match="neither works here"):
+        from_ps()
+
+
 def test_a_port_that_is_taken_is_passed_over() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
-        assert ui_port(port) > port
+        free = free_port()
+        assert ui_port([port, free, port]) == free
+        with pytest.raises(StackError, match=rf"None of the 2 ports from {port} on is free\."):
+            ui_port([port, port])
         identity = Identity(ports={"s3": port})
         assert identity.port("s3") not in {0, port}
     assert identity.port("s3") == port
@@ -272,6 +323,10 @@ def test_lake_table_and_prefect_go_on_where_they_were(
     page = httpx.get(f"{running(home).ui}/", headers={"accept": "text/html"}, follow_redirects=True)
     assert page.is_success
     assert "<title>Prefect" in page.text
+    health = f"{running(home).ui}/api/health"
+    for origin, answer in (("http://elsewhere.example", None), (running(home).ui, running(home).ui)):
+        asked = httpx.get(health, headers={"origin": origin})
+        assert asked.headers.get("access-control-allow-origin") == answer
     trigger()
     filled = rows_and_when_they_were_loaded()
     assert len(filled.splitlines()) == 1 + 160
@@ -286,8 +341,3 @@ def test_lake_table_and_prefect_go_on_where_they_were(
     api = f"{running(home).ui}/api"
     assert httpx.post(f"{api}/flow_runs/count", json=completed).json() >= 2
     assert down.main(home) == 0
-
-
-def test_a_hundred_taken_ports_are_an_error() -> None:
-    with pytest.raises(StackError, match="None of the 100 ports"):
-        ui_port(65_536)
