@@ -27,6 +27,7 @@ _SNOWFLAKE = (
     "SNOWFLAKE_SCHEMA",
 )
 _LOGINS = ("SNOWFLAKE_PRIVATE_KEY", "SNOWFLAKE_PRIVATE_KEY_PATH", "SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER")
+_QUOTED = re.compile(r"""(["'])(.*)\1""", re.DOTALL)
 _CLOUDS = ("aws", "azure", "gcp")
 
 
@@ -93,7 +94,14 @@ class _Reader:
         self.problems: list[str] = []
 
     def get(self, name: str) -> str | None:
-        return self._variables.get(name)
+        value = self._variables.get(name)
+        if value is None or (quoted := _QUOTED.fullmatch(value)) is None:
+            return value
+        # Of a file, quotes have been taken off; Docker passes on what stands there.
+        problem = f"{name} has quotes around its value: write it without them."
+        if problem not in self.problems:
+            self.problems.append(problem)
+        return quoted[2]
 
     def need(self, name: str, meaning: str) -> str:
         value = self.get(name)

@@ -116,7 +116,7 @@ class PartRuns:
                 DEPLOYMENT,
                 parameters=_parameters(share, self.pipeline, self.since),
                 timeout=0,
-                flow_run_name=f"gap-fill part {share.range.name}",
+                flow_run_name=name_of(share),
                 idempotency_key=f"{self._session} {share} {before}",
             )
             get_run_logger().info("%s: asked for a run, %s", share, run.id)
@@ -185,6 +185,11 @@ def seen(kind: StateType, message: str) -> Seen:
     return Seen(Phase.RUNNING)
 
 
+def name_of(share: Share) -> str:
+    """Of a run from its beginning: alerts know parts by it."""
+    return f"gap-fill part {share.range.name}"
+
+
 class _Moved(Progress):
     """Tells of each hour that a part in here is through with."""
 
@@ -200,7 +205,8 @@ def do_here(pipeline: str, since: datetime, share: Share, moved: Callable[[], No
     """Carry a share out in this process, as a run below this one; whatever it fails with is told."""
     token = watcher.set(_Moved(moved))
     try:
-        state: Any = gap_fill_part(**_parameters(share, pipeline, since), return_state=True)
+        part = gap_fill_part.with_options(flow_run_name=name_of(share))
+        state: Any = part(**_parameters(share, pipeline, since), return_state=True)
     finally:
         watcher.reset(token)
     if state.type is StateType.COMPLETED:

@@ -19,7 +19,7 @@ from prefect.settings import get_current_settings
 
 from blocks.server import prefect_server, trouble_with_prefect
 from core.errors import InvalidInput
-from infra.alert_rules import FLOWS, Wishes, automations, names, tag
+from infra.alert_rules import FLOWS, SHARED, Wishes, automations, names, tag
 from infra.automations import apply, deployments_of, notification_block, remove
 
 
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m infra.alerts",
         description="Make Prefect automations that tell of runs that fail, never end or vanish, and of "
-        "hours that do not arrive. Run it again to change them.",
+        "ingests or gap-fills that do not take place. Run it again to change them.",
     )
     parser.add_argument(
         "--notify", metavar="TYPE/NAME", help="the notification block to send through: slack-webhook/ops"
@@ -57,6 +57,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_whole_number(1),
         default=3,
         help="tell when no scheduled ingest has completed for so long (default: 3)",
+    )
+    parser.add_argument(
+        "--nightly-hours",
+        type=_whole_number(1),
+        default=30,
+        help="tell when no scheduled gap-fill has ended for so long, however it ended; more than a day and "
+        "the time it takes (default: 30)",
     )
     parser.add_argument(
         "--stuck-hours",
@@ -130,10 +137,11 @@ def _run(options: argparse.Namespace) -> list[str]:
             found = remove(client, names(pipeline).values(), tag(pipeline), dry_run=options.dry_run)
             return found or ["There are none to remove."]
         block = notification_block(client, options.notify)
-        watched = deployments_of(client, FLOWS, pipeline) if pipeline else {}
+        watched = deployments_of(client, FLOWS, pipeline, SHARED) if pipeline else {}
         wishes = Wishes(
             block=block,
             fresh_within=timedelta(hours=options.hours),
+            filled_within=timedelta(hours=options.nightly_hours),
             stuck_after=timedelta(hours=options.stuck_hours),
             silent_after=timedelta(minutes=options.silent_minutes),
             ui_url=re.sub(r"//[^/]*@", "//", ui_url),

@@ -81,31 +81,36 @@ def notification_block(client: SyncPrefectClient, path: str) -> UUID:
     return document.id
 
 
-def deployments_of(client: SyncPrefectClient, flows: dict[str, str], pipeline: str) -> dict[str, UUID]:
+def deployments_of(
+    client: SyncPrefectClient, flows: dict[str, str], pipeline: str, shared: Iterable[str] = ()
+) -> dict[str, UUID]:
     """The deployments whose parameters name the pipeline: id by ``flow/deployment``.
 
     Args:
         flows: Which flows are looked at, and the parameter of each that names the pipeline.
+        shared: Those that serve every pipeline; each run of them is told its own.
 
     Raises:
-        InvalidInput: There is none. Permanent.
+        InvalidInput: There is none, or none but shared ones. Permanent.
     """
     found: dict[str, UUID] = {}
+    of_all: dict[str, UUID] = {}
     for flow, parameter in flows.items():
         of_flow = FlowFilter(name=FlowFilterName(any_=[flow]))
         offset = 0
         while page := client.read_deployments(flow_filter=of_flow, limit=_PAGE, offset=offset):
-            # the flows' own default is the first pipeline's name
-            found |= {
-                f"{flow}/{one.name}": one.id
-                for one in page
-                if (one.parameters or {}).get(parameter, "amplitude") == pipeline
-            }
+            for one in page:
+                name = f"{flow}/{one.name}"
+                if name in shared:
+                    of_all[name] = one.id
+                # the flows' own default is the first pipeline's name
+                elif (one.parameters or {}).get(parameter, "amplitude") == pipeline:
+                    found[name] = one.id
             offset += len(page)
     if not found:
         msg = f"No deployment on this server is for the pipeline {pipeline!r}: deploy first."
         raise InvalidInput(msg)
-    return found
+    return found | of_all
 
 
 def _held(client: SyncPrefectClient, names: set[str], tags: Sequence[str]) -> list[Automation]:

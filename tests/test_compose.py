@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from prefect.settings import Settings
 from pydantic import BaseModel
 
@@ -110,8 +109,26 @@ def workers_can_be_many(services: Services) -> Iterator[str]:
     worker = services["worker"]
     if "ports" in worker or "container_name" in worker:
         yield "a second worker would want what the first one has"
-    if worker.get("volumes") != ["/scratch"]:
-        yield "workers share a scratch folder, or have none"
+    if worker.get("volumes") != ["scratch:/scratch"]:
+        yield "workers have no scratch folder, or one that nobody finds again"
+
+
+def nothing_is_left_without_a_name(services: Services) -> Iterator[str]:
+    """The image declares /scratch as a volume: where nothing is mounted, each container gets a new one."""
+    for name, service in services.items():
+        if "AMPLITUDE_IMAGE" not in service.get("image", ""):
+            continue
+        mounts = service.get("volumes", [])
+        # A mode of its own: a tmpfs takes over the folder's, and then belongs to root alone.
+        in_memory = any(
+            isinstance(one, dict)
+            and (one["type"], one["target"]) == ("tmpfs", "/scratch")
+            and one.get("tmpfs", {}).get("mode") == 0o1777
+            for one in mounts
+        )
+        named = any(re.fullmatch(r"[a-z]+:/scratch", str(one)) for one in mounts)
+        if not (in_memory if is_one_shot(service) else named):
+            yield f"{name} leaves a volume without a name, or cannot write"
 
 
 def prefect_knows_what_it_is_told(services: Services) -> Iterator[str]:
@@ -130,6 +147,7 @@ LAWS: tuple[Callable[[Services], Iterator[str]], ...] = (
     leases_outlive_a_restart,
     images_can_be_pinned,
     workers_can_be_many,
+    nothing_is_left_without_a_name,
     prefect_knows_what_it_is_told,
 )
 
@@ -162,7 +180,10 @@ def test_compose_keeps_its_laws() -> None:
         ("server", {"environment": {}}, "reports to others"),
         ("database", {"image": "postgres"}, "cannot be named by its digest"),
         ("worker", {"container_name": "worker"}, "a second worker"),
-        ("worker", {"volumes": ["scratch:/scratch"]}, "workers share"),
+        ("worker", {"volumes": ["/scratch"]}, "that nobody finds again"),
+        ("worker", {"volumes": ["/scratch"]}, "worker leaves a volume without a name"),
+        ("migrate", {"volumes": []}, "migrate leaves a volume without a name"),
+        ("pool", {"volumes": [{"type": "tmpfs", "target": "/scratch"}]}, "pool leaves a volume"),
         ("server", {"environment": {"PREFECT_SERVER_LEASES": "x"}}, "PREFECT_SERVER_LEASES, which Prefect"),
     ],
 )
@@ -216,6 +237,56 @@ def test_the_server_meets_its_database_and_its_worker() -> None:
     assert server["environment"]["PREFECT_SERVER_UI_API_URL"] == "http://127.0.0.1:4200/api"
 
 
+def test_links_lead_to_where_a_person_can_open_them() -> None:
+    for variables, url in (
+        ({}, "http://127.0.0.1:4200"),
+        ({"SERVER_PORT": "4300"}, "http://127.0.0.1:4300"),
+        ({"SERVER_URL": "https://prefect.example.com"}, "https://prefect.example.com"),
+    ):
+        services = composed(TEXT, GIVEN | variables)["services"]
+        for name in ("server", "worker"):
+            assert services[name]["environment"]["PREFECT_UI_URL"] == url
+
+
+def test_commands_in_a_worker_s_container_reach_the_server() -> None:
+    worker, register = FILLED["services"]["worker"], FILLED["services"]["register"]
+    for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_UI_URL"):
+        assert worker["environment"][name] == register["environment"][name] != ""
+
+
+def test_another_project_s_variables_come_from_another_file() -> None:
+    def read_by(**variables: str) -> str:
+        (file,) = composed(TEXT, GIVEN | variables)["services"]["register"]["env_file"]
+        assert (file["format"], file["required"]) == ("raw", False)
+        return str(file["path"])
+
+    assert read_by() == ".env"
+    assert read_by(ENV_FILE=".env.shop") == ".env.shop"
+    # Its options follow the service's name: the command is empty, and what it would replace is not.
+    register = FILLED["services"]["register"]
+    assert register["entrypoint"] == ["python", "-m", "blocks.register"]
+    assert "command" not in register
+
+
+def deploying(folder: Path) -> subprocess.CompletedProcess[str]:
+    """What the service "deploy" does in a folder, with a prefect of another kind."""
+    prefect = folder / "prefect"
+    prefect.write_text('#!/bin/sh\necho "$@"\n', "utf-8")
+    prefect.chmod(0o755)
+    environment = {"PATH": f"{folder}:/usr/bin:/bin"}
+    command = WRITTEN["services"]["deploy"]["command"]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_prefect_yaml_that_the_container_may_not_read_is_told_in_one_sentence(tmp_path: Path) -> None:
+    done = deploying(tmp_path)  # none at all, for root may read everything
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "The container may not read prefect.yaml: run chmod a+r prefect.yaml\n"
+    (tmp_path / "prefect.yaml").touch()
+    done = deploying(tmp_path)
+    assert (done.returncode, done.stdout) == (0, "--no-prompt deploy --all\n")
+
+
 def test_where_leases_are_kept_is_a_place_that_prefect_knows() -> None:
     storage = FILLED["services"]["server"]["environment"]["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"]
     assert hasattr(importlib.import_module(storage), "ConcurrencyLeaseStorage")
@@ -234,12 +305,16 @@ def test_only_the_server_gets_the_key_and_only_its_side_the_database() -> None:
     assert FILLED["networks"]["database"]["internal"] is True
 
 
-def test_worker_and_pool_are_the_ones_that_are_deployed_to() -> None:
-    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]
-    (pool,) = {one["work_pool"]["name"] for one in deployments}
-    command = WRITTEN["services"]["worker"]["command"]
-    assert command[command.index("--pool") + 1] == pool
-    assert f"inspect {pool} " in WRITTEN["services"]["pool"]["command"][-1]
+def test_the_worker_serves_the_pool_that_is_made_and_it_can_be_named() -> None:
+    for variables, pool in (({}, "amplitude"), ({"WORK_POOL": "events"}, "events")):
+        services = composed(TEXT, GIVEN | variables)["services"]
+        command = services["worker"]["command"]
+        assert command[command.index("--pool") + 1] == pool
+        made = services["pool"]["command"][-1]
+        assert f"inspect {pool} " in made
+        assert made.endswith(f"create --type process {pool}")
+    # The name that stands in prefect.yaml is its user's to change; this one is what the README makes.
+    assert "prefect work-pool create --type process amplitude\n" in (ROOT / "README.md").read_text("utf-8")
 
 
 def schema_refuses(path: Path) -> str:

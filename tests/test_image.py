@@ -34,6 +34,8 @@ from emulators.children import free_port
 from scripts.locks import pins_of
 from tests.containers import Builder, Instruction, Stage, composed, instructions_of, is_ignored
 from tests.deployments.postgres import PostgreSQL
+from tests.deployments.prefect_file import ours_in, switched_to
+from tests.needs import need
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
@@ -237,8 +239,11 @@ def test_the_flows_import_from_what_is_copied(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Stage:
     """What the Dockerfile makes, by its own steps; see :mod:`tests.containers`."""
-    if sys.platform != "linux" or os.geteuid() != 0 or not (Path(sys.base_prefix) / "bin/python").exists():
-        pytest.skip("mounts need Linux and root, and /usr/local a Python that is not the distribution's")
+    need(sys.platform == "linux" and os.geteuid() == 0, "Linux and root, to mount the image's folders")
+    python = Path(sys.base_prefix) / "bin/python"
+    need(
+        python.exists(), "a Python that is not the distribution's, to stand in for the image's in /usr/local"
+    )
     started = time.monotonic()
     stage = Builder(ROOT, tmp_path_factory.mktemp("image")).build(DOCKERFILE)
     told = f"The image: {megabytes(stage)} MB beyond its base, built in {time.monotonic() - started:.0f} s"
@@ -309,6 +314,10 @@ class Compose:
     overrides: dict[str, str]
     folder: Path
 
+    def command(self, service: str) -> list[str]:
+        own = self.services[service]
+        return [*own.get("entrypoint", []), *own.get("command", [])]
+
     def environment(self, service: str, extra: Mapping[str, str]) -> dict[str, str]:
         own: dict[str, str] = self.services[service]["environment"]
         return own | {name: value for name, value in self.overrides.items() if name in own} | dict(extra)
@@ -316,7 +325,7 @@ class Compose:
     def once(self, service: str, **extra: str) -> str:
         """A service that ends by itself, and ends well; what it says."""
         stage = self.image.with_volume(self.folder / f"{service}-{secrets.token_hex(4)}")
-        done = stage.run(self.services[service]["command"], self.environment(service, extra))
+        done = stage.run(self.command(service), self.environment(service, extra))
         assert done.returncode == 0, done.stdout
         return done.stdout
 
@@ -325,7 +334,7 @@ class Compose:
         """A service that goes on, until the block ends; its volume."""
         volume = self.folder / service
         command = self.image.with_volume(volume).command(
-            self.services[service]["command"], self.environment(service, extra)
+            self.command(service), self.environment(service, extra)
         )
         with (self.folder / f"{service}.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -359,7 +368,9 @@ def test_what_compose_starts_runs_flows_in_the_image(image: Stage, tmp_path: Pat
     server, health = free_port(), free_port()
     with PostgreSQL() as database, AmplitudeEmulator() as amplitude:
         at = urlsplit(database.url)
-        services = composed(COMPOSE, given | {"DATABASE_PASSWORD": str(at.password)})["services"]
+        pool = str(ours_in(switched_to("process"), tmp_path)[0]["work_pool"]["name"])
+        given |= {"DATABASE_PASSWORD": str(at.password), "WORK_POOL": pool}
+        services = composed(COMPOSE, given)["services"]
         overrides = {
             "PREFECT_SERVER_DATABASE_HOST": "127.0.0.1",
             "PREFECT_SERVER_DATABASE_PORT": str(at.port),
@@ -367,7 +378,9 @@ def test_what_compose_starts_runs_flows_in_the_image(image: Stage, tmp_path: Pat
             "PREFECT_API_URL": f"http://127.0.0.1:{server}/api",
         }
         compose = Compose(image, services, overrides, tmp_path)
-        shutil.copy(ROOT / "prefect.yaml", image.root / "app")  # as the volume of "deploy" does
+        mounted = image.root / "app" / "prefect.yaml"  # as the volume of "deploy" does
+        mounted.write_text(switched_to("process"), "utf-8")
+        mounted.chmod(0o644)
         assert "Migrations succeeded" in compose.once("migrate")
         with (
             compose.running("server", PREFECT_SERVER_API_PORT=str(server)) as kept,
@@ -404,6 +417,10 @@ def test_what_compose_starts_runs_flows_in_the_image(image: Stage, tmp_path: Pat
             def state_of(run: str) -> str:
                 found: str = client.get(f"/api/flow_runs/{run}").json()["state_type"]
                 return found if found in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"} else ""
+
+            # What a person asks for, in a worker's container.
+            services["by hand"] = services["worker"] | {"command": ["prefect", "deployment", "ls"]}
+            assert "amplitude-ingest/hourly" in compose.once("by hand")
 
             with compose.running("worker", PREFECT_WORKER_WEBSERVER_PORT=str(health)) as scratch:
                 until(lambda: httpx.get(f"http://127.0.0.1:{health}/health").is_success)

@@ -127,6 +127,17 @@ def test_a_secret_is_taken_as_it_stands_in_the_file(tmp_path: Path, secret: str)
     assert read_environment(file)["AMP_SECRET_KEY"] == secret
 
 
+def test_quotes_that_docker_passes_on_are_refused_by_name_and_never_stored() -> None:
+    variables = {"AMP_API_KEY": '"key"', "AMP_SECRET_KEY": "'a-secret'", "BUCKET_NAME": '"lake"'}
+    with pytest.raises(InvalidInput) as refused:
+        settings_from(variables)
+    assert str(refused.value).splitlines()[1:] == [
+        f"  - {name} has quotes around its value: write it without them." for name in variables
+    ]
+    inner = {"AMP_API_KEY": "'key", "AMP_SECRET_KEY": 'a"secret"', "BUCKET_NAME": "lake"}
+    assert settings_from(inner).amp_secret_key == 'a"secret"'
+
+
 def test_the_example_with_nothing_filled_in_is_missing_three_things_only() -> None:
     example = Path(__file__).resolve().parents[2] / ".env.example"
     lines = complaints({name: value for name, value in read_environment(example).items() if value})

@@ -25,13 +25,19 @@ from prefect.deployments.steps.pull import git_clone
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from emulators.prefect_server import PrefectServer
-from tests.deployments.prefect_file import ROOT, TEXT, switched_to
+from tests.deployments.prefect_file import (
+    GIT_CLONE,
+    OUR_NAMES,
+    ROOT,
+    cloned_from,
+    secrets_in,
+    switched_to,
+)
+from tests.needs import need_program
 from tests.rehearsal import hours_ago, rehearsal
 
 PREFECT = [sys.executable, "-m", "prefect"]
 TOKEN = "made-up-token-of-a-private-repository"
-REPOSITORY = "https://git.example.com/data/amplitude-to-snowflake.git"
-STEP = "prefect.deployments.steps.git_clone"
 _LONGEST_TEST_SECONDS = 90
 
 
@@ -98,12 +104,13 @@ def answered(api_url: str, what: str) -> Any:
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("_within_one_hour")
 def test_a_worker_elsewhere_clones_the_code_and_the_table_holds_the_truth(tmp_path: Path) -> None:
+    need_program("git", "to clone the code as a worker does")
     empty, mark = tmp_path / "elsewhere", tmp_path / "imported-from"
     empty.mkdir()
     cloning = tmp_path / "prefect.yaml"
-    with_git = switched_to("git")
-    assert REPOSITORY in with_git
-    cloning.write_text(with_git.replace(REPOSITORY, repository_of_the_tree(tmp_path, mark)), "utf-8")
+    with_git = switched_to("git", cloned_from(repository_of_the_tree(tmp_path, mark), "main"))
+    cloning.write_text(with_git, "utf-8")
+    pool = yaml.safe_load(with_git)["definitions"]["pools"]["git"]["work_pool"]["name"]
 
     with rehearsal("amplitude", save=False) as stage:
         environment = {**os.environ, **stage.variables, "PREFECT_HOME": str(tmp_path / "prefect")}
@@ -113,10 +120,11 @@ def test_a_worker_elsewhere_clones_the_code_and_the_table_holds_the_truth(tmp_pa
             environment["PREFECT_API_URL"] = server.api_url
             run([sys.executable, "-m", "blocks.register", "--set", "initial_days=1"], environment)
             with temporary_settings({PREFECT_API_URL: server.api_url}):
-                Secret(value=TOKEN).save("amplitude-git-token")
-            run([*PREFECT, "work-pool", "create", "amplitude", "--type", "process"], environment)
+                for name in secrets_in(with_git):
+                    Secret(value=TOKEN).save(name)
+            run([*PREFECT, "work-pool", "create", pool, "--type", "process"], environment)
             run([*PREFECT, "--no-prompt", "deploy", "--all", "--prefect-file", str(cloning)], environment)
-            worker = [*PREFECT, "worker", "start", "--pool", "amplitude"]
+            worker = [*PREFECT, "worker", "start", "--pool", pool]
             with running(worker, empty, environment, worker_log):
                 watched = [*PREFECT, "deployment", "run", "amplitude-ingest/hourly", "--watch"]
                 said = run(watched, environment, empty)
@@ -137,9 +145,10 @@ def test_a_worker_elsewhere_clones_the_code_and_the_table_holds_the_truth(tmp_pa
     assert not imported_from.exists()
     assert "git_clone" in logged
     # Git is given the token when a run begins; until then it is a name.
-    assert set(deployed) == {"hourly", "nightly", "backfill", "part", "manual"}
-    for (step,) in deployed.values():
-        assert step[STEP]["access_token"] == "{{ prefect.blocks.secret.amplitude-git-token }}"
+    assert deployed.keys() >= OUR_NAMES
+    tokens = {f"{{{{ prefect.blocks.secret.{name} }}}}" for name in secrets_in(with_git)}
+    for (step,) in (deployed[name] for name in OUR_NAMES):
+        assert {step[GIT_CLONE].get("access_token", "")} == (tokens or {""})
 
 
 def test_git_is_given_the_repository_the_branch_and_the_token(
@@ -151,7 +160,9 @@ def test_git_is_given_the_repository_the_branch_and_the_token(
     git.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
-    (step,) = yaml.safe_load(TEXT)["definitions"]["pools"]["git"]["pull"]
-    assert git_clone(**step[STEP] | {"access_token": TOKEN}) == {"directory": "amplitude-to-snowflake-main"}
+    file = yaml.safe_load(cloned_from("https://git.example.com/data/events.git", "main"))
+    (step,) = file["definitions"]["pools"]["git"]["pull"]
+    told = step[GIT_CLONE] | {"access_token": TOKEN, "branch": "main"}
+    assert git_clone(**told) == {"directory": "events-main"}
     assert f"clone https://{TOKEN}@git.example.com/" in asked.read_text()
     assert "--branch main" in asked.read_text()

@@ -18,15 +18,15 @@ import yaml
 
 from emulators.children import StackError, free_port
 from emulators.processes import Process, end
-from emulators.record import ROOT
 from emulators.workshop import bury_runs, end_with_runs, on_this_machine, run_step
+from tests.deployments.prefect_file import switched_to
 
-TEXT = (ROOT / "prefect.yaml").read_text("utf-8")
+TEXT = switched_to("process")
 
 
 @pytest.mark.parametrize("pool", sorted(yaml.safe_load(TEXT)["definitions"]["pools"]))
 def test_whatever_pool_is_chosen_make_up_deploys_to_this_machine(pool: str) -> None:
-    chosen = TEXT.replace("    <<: *process\n", f"    <<: *{pool}\n")
+    chosen = switched_to(pool)
     assert (chosen == TEXT) is (pool == "process")
     assert on_this_machine(chosen) == TEXT
     assert yaml.safe_load(chosen)["deployments"][0]["work_pool"]["name"].startswith("amplitude")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -40,6 +40,14 @@ LONG_ENOUGH = 25.0
 Message = dict[str, str]
 
 
+def until(what: Callable[[], bool], seconds: float = LONG_ENOUGH) -> bool:
+    """Whether it came true in time; looked at until then."""
+    end = time.monotonic() + seconds
+    while not (so := what()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return so
+
+
 class Listener:
     """What a chat's webhook would have received."""
 
@@ -61,14 +69,10 @@ class Listener:
         self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def about(self, text: str, seconds: float = 10.0) -> list[Message]:
+    def about(self, text: str, seconds: float = LONG_ENOUGH) -> list[Message]:
         """The messages with these words, once there is one, or when the time is over."""
-        until = time.monotonic() + seconds
-        while not (found := [one for one in self.messages if text in one["body"]]):
-            if time.monotonic() > until:
-                break
-            time.sleep(0.1)
-        return found
+        until(lambda: any(text in one["body"] for one in self.messages), seconds)
+        return [one for one in self.messages if text in one["body"]]
 
 
 @pytest.fixture
@@ -92,7 +96,7 @@ def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
             if automation.name.startswith("control: "):
                 one.delete_automation(automation.id)
         for deployment in one.read_deployments():
-            if deployment.name in {"hourly", "hourly-shop"}:
+            if deployment.name in {"hourly", "hourly-shop", "nightly", "part"}:
                 one.delete_deployment(deployment.id)
 
 
@@ -118,8 +122,10 @@ def held(client: SyncPrefectClient, pipeline: str | None = None) -> dict[str, Au
     return {one.name: one for one in found}
 
 
-def deploy(client: SyncPrefectClient, name: str, pipeline: str) -> UUID:
-    flow_id = client.create_flow(INGEST)
+def deploy(
+    client: SyncPrefectClient, name: str, pipeline: str, flow: Flow[[str], None] | None = None
+) -> UUID:
+    flow_id = client.create_flow(flow or INGEST)
     return client.create_deployment(flow_id=flow_id, name=name, parameters={"pipeline": pipeline})
 
 
@@ -133,6 +139,7 @@ def seconds_long(client: SyncPrefectClient, *keys: str) -> list[AutomationCore]:
     wishes = Wishes(
         block=notification_block(client, "custom-webhook/alerts"),
         fresh_within=SHORT,
+        filled_within=SHORT,
         stuck_after=SHORT,
         silent_after=SHORT,
         ui_url="http://127.0.0.1:4200",
@@ -159,16 +166,24 @@ def test_a_failed_run_sends_one_message_that_says_what_and_where(
     for name, other, end in (
         ("good-run", INGEST, StateType.COMPLETED),
         ("their-run", OTHER, StateType.FAILED),
+        ("gap-fill part 2025-12-01T00", GAP_FILL, StateType.FAILED),
     ):
         move(client, client.create_flow_run(other, name=name).id, StateType.RUNNING, end, message=message)
+    # A part that a gap-fill does itself begins with a name of Prefect's, and is given its own.
+    here = client.create_flow_run(GAP_FILL, name="calm-otter")
+    move(client, here.id, StateType.RUNNING)
+    client.update_flow_run(here.id, name="gap-fill part 2025-12-02T00")
+    move(client, here.id, StateType.FAILED)
     run = client.create_flow_run(INGEST, name="brave-heron", parameters={"pipeline": "shop"})
     move(client, run.id, StateType.RUNNING)
     move(client, run.id, StateType.FAILED, message=message)
-    listener.about("brave-heron")
-    time.sleep(0.5)  # for a second one, which must not be
-    (told,) = listener.about("brave-heron", 0)
-    assert not listener.about("good-run", 0)
-    assert not listener.about("their-run", 0)
+    # Events are judged in their order: once this one is told of, all before it have been judged.
+    last = client.create_flow_run(GAP_FILL, name="the-last-one")
+    move(client, last.id, StateType.RUNNING, StateType.FAILED)
+    assert listener.about("the-last-one")
+    (told,) = listener.about("brave-heron")
+    for untold in ("good-run", "their-run", "gap-fill part", "calm-otter"):
+        assert not listener.about(untold, 0)
     assert told["subject"] == "amplitude-ingest: Failed"
     assert told["body"].splitlines()[:4] == [
         "amplitude-ingest, run brave-heron, pipeline shop",
@@ -189,8 +204,8 @@ def test_applied_twice_changed_in_place_paused_and_removed(
         return [" ".join(line.split()) for line in lines]
 
     everything = list(names(None).values())
-    failed, stuck, vanished, silent = everything
-    assert told(*NOTIFY, "--dry-run")[:4] == [f"would be created {name}" for name in everything]
+    failed, stuck, vanished, silent, unfilled = everything
+    assert told(*NOTIFY, "--dry-run")[:5] == [f"would be created {name}" for name in everything]
     assert not held(client)
     assert told(*NOTIFY) == [f"created {name}" for name in everything]
     first = held(client)
@@ -201,23 +216,28 @@ def test_applied_twice_changed_in_place_paused_and_removed(
         f"unchanged {stuck}",
         f"unchanged {vanished}",
         f"updated {silent} (paused): description, trigger, actions",
+        f"unchanged {unfilled}",
     ]
     second = held(client)
     assert {name: one.id for name, one in second.items()} == {name: one.id for name, one in first.items()}
     assert second[silent].trigger.within == timedelta(hours=5)  # type: ignore[union-attr]
-    assert [one.enabled for one in second.values()] == [True, True, True, False]
+    assert [one.enabled for one in second.values()] == [True, True, True, False, True]
 
     # somebody else's of the same name, and another pipeline's, are not ours to change
     theirs = client.create_automation(AutomationCore(**second[failed].model_dump() | {"tags": ["theirs"]}))
     shop = deploy(client, "hourly-shop", "shop")
     deploy(client, "hourly", "amplitude")
-    assert told(*NOTIFY, "--pipeline", "shop")[-1].startswith("Watched: amplitude-ingest/hourly-shop. ")
-    assert str(shop) in held(client, "shop")[names("shop")["failed"]].model_dump_json()
+    part = deploy(client, "part", "amplitude", GAP_FILL)
+    watched = "Watched: amplitude-gap-fill/part, amplitude-ingest/hourly-shop. "
+    assert told(*NOTIFY, "--pipeline", "shop")[-1].startswith(watched)
+    vanished_of_shop = held(client, "shop")[names("shop")["vanished"]].model_dump_json()
+    assert str(shop) in vanished_of_shop
+    assert str(part) in vanished_of_shop, "parts of every pipeline are runs of this one"
     assert sorted(told("--remove")) == sorted(f"deleted {name}" for name in everything)
     assert next(iter(held(client).values())).id == theirs
     client.delete_automation(theirs)
-    assert len(held(client, "shop")) == 4
-    assert len(told("--remove", "--pipeline", "shop")) == 4
+    assert len(held(client, "shop")) == 5
+    assert len(told("--remove", "--pipeline", "shop")) == 5
     assert told("--remove", "--pipeline", "shop") == ["There are none to remove."]
 
 
@@ -299,14 +319,17 @@ def test_a_deployment_s_silence_is_told_though_another_one_s_runs_complete(
     control(client, alert, "runs by hand count too", match_related=alert.trigger.match_related[:1])
     for one in (quiet, busy):
         scheduled_run(client, one, StateType.RUNNING, StateType.COMPLETED)
-    until = time.monotonic() + LONG_ENOUGH
-    while not (told := listener.about("amplitude-ingest/hourly,", 2)) and time.monotonic() < until:
+    end = time.monotonic() + LONG_ENOUGH
+    while not (told := listener.about("amplitude-ingest/hourly,", 1)) and time.monotonic() < end:
         scheduled_run(client, busy, StateType.COMPLETED)
         # a run by hand brings what it was asked for, which need not be the newest hours
         by_hand = client.create_flow_run_from_deployment(quiet)
         move(client, by_hand.id, StateType.COMPLETED)
-    assert told[0]["subject"] == "amplitude-ingest: no fresh hours for 10 seconds"
-    assert "pipeline amplitude, has completed for 10 seconds" in told[0]["body"]
+    assert told[0]["subject"] == "amplitude-ingest: no completed ingest for 10 seconds"
+    assert told[0]["body"].splitlines()[:2] == [
+        "No completed ingest for 10 seconds: hours may not be arriving.",
+        "Watched: the scheduled runs of amplitude-ingest/hourly, pipeline amplitude",
+    ]
     for hidden in ("hourly-shop", "one wait for all deployments", "runs by hand count too"):
         assert not listener.about(hidden, 0)
 
@@ -315,6 +338,27 @@ def test_a_deployment_s_silence_is_told_though_another_one_s_runs_complete(
     scheduled_run(client, quiet, StateType.PENDING)
     for silent in ("amplitude-ingest/hourly,", "one wait for all deployments", "runs by hand count too"):
         assert listener.about(silent, LONG_ENOUGH)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_a_nightly_gap_fill_that_no_longer_takes_place_is_told_and_one_that_fails_is_not(
+    client: SyncPrefectClient, listener: Listener
+) -> None:
+    nightly = deploy(client, "nightly", "amplitude", GAP_FILL)
+    (alert,) = seconds_long(client, "unfilled")
+    control(client, alert, "one that fails is missed", expect={"prefect.flow-run.Completed"})
+    end = time.monotonic() + LONG_ENOUGH
+    while not listener.about("one that fails is missed", 1) and time.monotonic() < end:
+        scheduled_run(client, nightly, StateType.FAILED)
+    assert listener.about("one that fails is missed", 0)
+    assert not listener.about("/nightly", 0)
+    (told,) = listener.about("/nightly")
+    assert told["subject"] == "amplitude-gap-fill: none for 10 seconds"
+    assert told["body"].splitlines()[:2] == [
+        "No gap-fill has ended for 10 seconds, neither well nor badly.",
+        "Watched: the scheduled runs of amplitude-gap-fill/nightly, pipeline amplitude",
+    ]
 
 
 @pytest.mark.slow
@@ -345,7 +389,15 @@ ingest()
 """
 
 
-def kill_while_running() -> None:
+def heartbeats_of(client: SyncPrefectClient, name: str) -> int:
+    """How many of them the server has got from runs of this name."""
+    wanted = {"event": {"name": ["prefect.flow-run.heartbeat"]}, "order": "DESC"}
+    response = client._client.post("/events/filter", json={"filter": wanted, "limit": 50})
+    resources = [one["resource"] for one in response.raise_for_status().json()["events"]]
+    return sum(one.get("prefect.resource.name") == name for one in resources)
+
+
+def kill_while_running(client: SyncPrefectClient) -> None:
     """A flow run whose process is gone, after its first heartbeat."""
     settings = get_current_settings()
     environment = {**os.environ, "PREFECT_API_URL": str(settings.api.url)}
@@ -355,9 +407,10 @@ def kill_while_running() -> None:
     assert process.stdout is not None
     with process.stdout as output:
         assert output.readline() == "begun\n"
-        time.sleep(2)  # the heartbeat goes out from a thread
+        beaten = until(lambda: heartbeats_of(client, "killed-one") > 0)
         process.kill()
         process.wait()
+    assert beaten
 
 
 @pytest.mark.slow
@@ -380,9 +433,9 @@ def test_a_killed_process_s_run_becomes_crashed_and_is_told_and_a_living_one_goe
         resource = {"prefect.resource.id": f"prefect.flow-run.{living.id}"}
         emit_event("prefect.flow-run.heartbeat", resource, related=related)
 
-    kill_while_running()
-    until = time.monotonic() + LONG_ENOUGH
-    while not (told := listener.about("killed-one", 2)) and time.monotonic() < until:
+    kill_while_running(client)
+    end = time.monotonic() + LONG_ENOUGH
+    while not (told := listener.about("killed-one", 2)) and time.monotonic() < end:
         beat()
     assert told[0]["subject"] == "amplitude-ingest: Crashed"
     assert "No heartbeat for 10 seconds" in told[0]["body"]
