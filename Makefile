@@ -67,7 +67,7 @@ test-image: install ## The steps of the Dockerfile and what compose.yaml starts,
 	@sh scripts/install_postgresql.sh >/dev/null
 	$(python) -m pytest -m "long and not live" tests/test_image.py
 
-test-deploy: install ## Two workers and PostgreSQL, a long gap-fill with kills, schedules, alerts, other work pools
+test-deploy: install ## Workers and PostgreSQL: a long gap-fill with kills, schedules, alerts, work pools, secrets
 	@sh scripts/install_postgresql.sh >/dev/null
 	$(python) -m pytest -s -m "long and not live" tests/deployments tests/infra
 

@@ -21,17 +21,20 @@ class Machine:
     Args:
         name: No other machine's.
         environment: Of the worker, and of its runs.
+        limit: How many runs the worker does at a time.
     """
 
-    def __init__(self, name: str, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, folder: Path, environment: Mapping[str, str], *, limit: int = 5) -> None:
         self.name = name
+        self._limit = str(limit)
         self._folder = folder / name
         self._folder.mkdir()
         self.log = folder / f"{name}.log"
         self._environment = {**environment, _MARK: f"{os.getpid()}-{name}", "TMPDIR": str(self._folder)}
 
     def __enter__(self) -> Self:
-        command = [*PREFECT, "worker", "start", "--pool", "amplitude", "--name", self.name, "--limit", "5"]
+        command = [*PREFECT, "worker", "start", "--pool", "amplitude", "--name", self.name]
+        command += ["--limit", self._limit]
         with self.log.open("ab") as output:
             self._worker = subprocess.Popen(
                 command, cwd=self._folder, env=self._environment, stdout=output, stderr=output
