@@ -179,7 +179,10 @@ def raise_for(problems: Mapping[ExportHour, str], *, of: int, stopped_by: Pipeli
         if stopped_by:
             raise stopped_by
         return
-    lines = "\n".join(f"  {window}: {reason}" for window, reason in told_once(own))
+    # Further lines of a reason are set in more, so that none is taken for another hour's.
+    lines = "\n".join(
+        f"  {window}: {reason.replace(_NEW_LINE, _SET_IN)}" for window, reason in told_once(own)
+    )
     msg = f"{len(own)} of {counted(of, 'hour')} failed:\n{lines}"
     if stopped_by:
         msg = f"{stopped_by}\nBesides, {msg}"
@@ -193,6 +196,7 @@ def told_once(problems: Mapping[ExportHour, str]) -> Iterator[tuple[ExportWindow
             yield window, reason
 
 
+_NEW_LINE, _SET_IN = "\n", "\n    "
 _FAILED = re.compile(
     r"(?:(?P<stopped_by>.*)\nBesides, )?[0-9]+ of [0-9,]+ hours? failed:\n(?P<hours>  [0-9]{4}-.*)", re.DOTALL
 )
@@ -221,7 +225,9 @@ def reasons_in(message: str) -> Reasons:
     told = zip(pairs[::2], pairs[1::2], strict=True)
     try:
         by_hour = {
-            hour: reason.removesuffix("\n") for hours, reason in told for hour in ExportWindow.parse(hours)
+            hour: reason.removesuffix("\n").replace(_SET_IN, _NEW_LINE)
+            for hours, reason in told
+            for hour in ExportWindow.parse(hours)
         }
     except InvalidInput:
         return Reasons(message, {})

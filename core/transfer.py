@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -12,6 +13,9 @@ from core.lake.manifest import Manifest
 from core.timing import Span, Timed, busy_seconds
 from core.unpacking import ExtractedHour, UnpackedHour
 from core.wording import counted
+
+#: What :meth:`Transfer.miscounted` says of an hour.
+_MISCOUNT = re.compile(r"had [0-9,]+ events, its manifest [0-9,]+")
 
 
 @dataclass(slots=True)
@@ -115,3 +119,8 @@ def busy(timed: Iterable[Timed[object]]) -> float:
     """How long at least one of these was under way, in seconds."""
     spans: list[Span] = [one.span for one in timed]
     return busy_seconds(spans)
+
+
+def is_miscount(reason: str) -> bool:
+    """Whether a reason tells of such an hour: it has come, all the same."""
+    return _MISCOUNT.fullmatch(reason) is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 
 from prefect import flow, get_run_logger
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -75,14 +74,15 @@ def gap_fill(  # noqa: PLR0913, PLR0917  # parameters of a deployment have names
     block = open_block(AmplitudePipeline, pipeline)
     progress = Shown(watcher.get(), "gap-fill", pipeline, block.link)
     progress.step("planning")
-    plan = partial(patiently(plan_gaps, block.retry_seconds), block, now, wishes)
+    plan = patiently(plan_gaps, block.retry_seconds)
     if wishes.dry_run:
-        rehearse(plan(), progress)
+        rehearse(plan(block, now, wishes), progress)
         return
     with turn("gap-fill", pipeline, block.turn_seconds):
+        now = utc_now()  # what others have exported meanwhile was not exported for this plan
         if wishes.give_up or wishes.retry:
             patiently(mark_hours, block.retry_seconds)(block, now, wishes)
-        surveyed = plan()
+        surveyed = plan(block, now, wishes)
         name_run(f"gap-fill {surveyed.plan.wanted.name}")
         report = fill(surveyed, block, pipeline, wishes, progress)
     conclude(report, progress)

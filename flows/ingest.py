@@ -33,14 +33,13 @@ def ingest(pipeline: str = "amplitude", start: str | None = None, end: str | Non
             before the newest hour in the lake, and a week back on an empty lake.
         end: Last hour, included; left out: the newest complete one.
     """
-    now = utc_now()
     first, last = (ExportHour.parse(hour) if hour else None for hour in (start, end))
     explicit = first is not None or last is not None
     block = open_block(AmplitudePipeline, pipeline)
     progress = Shown(watcher.get(), "ingest", pipeline, block.link)
     progress.step("planning")
     with turn("ingest", pipeline, block.turn_seconds):
-        surveyed = patiently(plan_windows, block.retry_seconds)(block, now, first, last)
+        surveyed = patiently(plan_windows, block.retry_seconds)(block, utc_now(), first, last)
         plan, claimed = surveyed.plan, surveyed.identity is not None
         name_run(f"ingest {plan.wanted.name}")
         transfer = bring(plan.windows, block, progress, claimed=claimed, every_window=explicit)

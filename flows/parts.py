@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import State, StateType, WorkPoolStatus
+from prefect.client.schemas.objects import StateType, WorkPoolStatus
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
@@ -24,6 +24,7 @@ from blocks.pipeline import AmplitudePipeline
 from blocks.server import trouble_with_prefect
 from core.errors import PipelineError
 from core.fan_out.dispatch import Bounds, Dispatch
+from core.fan_out.gather import LOST
 from core.fan_out.progress import hours_left
 from core.fan_out.runs import Phase, Seen
 from core.fan_out.shares import Share, in_share
@@ -76,20 +77,25 @@ def fan_out(surveyed: GapSurvey, block: AmplitudePipeline, name: str, progress: 
         endings, whose = dispatch.carry_out(shares), in_share(shares)
         transfer = gathered(endings, Span(began, time.perf_counter()))
         # Where the first archive has opened the lake since, what was quiet before can be believed now.
-        early = [*transfer.unpublished, *transfer.failures] if surveyed.identity is None else []
-        if again := {whose[hour]: None for hour in early if endings[whose[hour]].complete}:
+        lost = [hour for hour, reason in transfer.failures.items() if reason == LOST]
+        early = [*transfer.unpublished, *lost] if surveyed.identity is None else []
+        if again := dict.fromkeys(whose[hour] for hour in early):
             transfer = gathered(dispatch.carry_out(again), Span(began, time.perf_counter()))
     return transfer
 
 
 def workers_expected(client: SyncPrefectClient) -> bool:
-    """Whether there is a deployment for parts, on a work pool that somebody serves."""
-    try:
-        deployment = client.read_deployment_by_name(DEPLOYMENT)
-        pool = client.read_work_pool(deployment.work_pool_name) if deployment.work_pool_name else None
-    except ObjectNotFound:
-        return False
-    return pool is not None and pool.status is WorkPoolStatus.READY and not deployment.paused
+    """Whether there is a deployment for parts, on a work pool that somebody serves; so too if nobody says."""
+
+    def ask() -> bool:
+        try:
+            deployment = client.read_deployment_by_name(DEPLOYMENT)
+            pool = client.read_work_pool(deployment.work_pool_name) if deployment.work_pool_name else None
+        except ObjectNotFound:
+            return False
+        return pool is not None and pool.status is WorkPoolStatus.READY and not deployment.paused
+
+    return _bearing("Whether there are workers could not be asked.", ask, otherwise=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +145,23 @@ class PartRuns:
         return _bearing(f"How far part {run} is could not be asked.", ask, Seen(Phase.RUNNING))
 
     def call_off(self, run: UUID) -> bool:
-        """Cancel it, unless somebody has begun it."""
-        called_off: State[Any] = Cancelled(message="Nobody began it; the gap-fill does it itself.")
-        return self.look(run).phase is Phase.WAITING and self._put(run, called_off)
+        """Cancel it, unless somebody has begun it; one that is begun meanwhile is ended by its worker."""
+        return self.look(run).phase is Phase.WAITING and self._cancel(
+            run, "Nobody began it; the gap-fill does it itself."
+        )
 
     def cancel(self, run: UUID) -> None:
         """Cancel it; whoever carries it out ends it."""
         if self.look(run).phase in {Phase.WAITING, Phase.RUNNING}:
-            self._put(run, Cancelling(message="The gap-fill that asked for it has ended."))
+            self._cancel(run, "The gap-fill that asked for it goes on without it, or has ended.")
 
-    def _put(self, run: UUID, state: State[Any]) -> bool:
+    def _cancel(self, run: UUID, message: str) -> bool:
         def ask() -> bool:
-            answer = self.client.set_flow_run_state(run, state)
+            # Only the server can tell a run that nobody has begun from one that is being begun.
+            answer: Any = self.client.set_flow_run_state(run, Cancelling(message=message))
+            if answer.state is not None and answer.state.type is StateType.CANCELLED:
+                self.client.set_flow_run_state(run, Cancelled(message=message), force=True)
+                return True
             return answer.status is SetStateStatus.ACCEPT
 
         return _bearing(f"Part {run} could not be cancelled.", ask, otherwise=False)
@@ -202,18 +213,26 @@ class _Moved(Progress):
 
 
 def do_here(pipeline: str, since: datetime, share: Share, moved: Callable[[], None]) -> Seen:
-    """Carry a share out in this process, as a run below this one; whatever it fails with is told."""
+    """Carry a share out in this process, as a run below this one; whatever it fails with is told.
+
+    Without Prefect's server it cannot be begun or ended: it has died then, whatever it has brought.
+    """
     token = watcher.set(_Moved(moved))
     try:
         part = gap_fill_part.with_options(flow_run_name=name_of(share))
         state: Any = part(**_parameters(share, pipeline, since), return_state=True)
+        error = None if state.type is StateType.COMPLETED else state.result(raise_on_failure=False)
+    except Exception as escaped:  # noqa: BLE001  it is told, and the other shares go on
+        error = escaped
     finally:
         watcher.reset(token)
-    if state.type is StateType.COMPLETED:
+    if error is None:
         return Seen(Phase.COMPLETE)
-    error = state.result(raise_on_failure=False)
-    ours = isinstance(error, PipelineError)
-    return Seen(Phase.FAILED, str(error) if ours else f"{type(error).__name__}: {error}")
+    if isinstance(error, PipelineError):
+        return Seen(Phase.FAILED, str(error))
+    if isinstance(error, Exception) and (trouble := trouble_with_prefect(error)) is not None:
+        return Seen(Phase.DIED, trouble)
+    return Seen(Phase.FAILED, f"{type(error).__name__}: {error}")
 
 
 def _parameters(share: Share, pipeline: str, since: datetime) -> dict[str, Any]:

@@ -5,7 +5,7 @@ set to Crashed, so that the first one tells. *No fresh hours*: no scheduled inge
 gap-fill*: none has ended, for too long; each deployment is watched by itself.
 
 A part of a long gap-fill that fails is not told of: its gap-fill does what it left, or fails and tells.
-One that does not end is: its gap-fill goes on without it, and nobody else would tell.
+One that does not end is: its gap-fill may be gone, and nobody else would tell.
 
 Source: prefect/server/events/triggers.py, schemas/automations.py and actions.py of Prefect 3.8.8.
 """

@@ -3,6 +3,7 @@
 At most ``at_once`` runs are out at a time. A run that nobody begins is called off, and its share done here:
 so one worker that can do only one thing at a time completes a whole plan. A run whose process died, or that
 says it works while the lake shows nothing of it, is replaced by another one, and that one by doing it here.
+What dies here, as it does while nobody can note down that it runs, is tried again for a while.
 Two runs of one share are safe: the lake decides between what they write.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -20,6 +22,9 @@ from core.report import reasons_in
 
 #: So many shares in a row that failed and brought nothing: the next one would fare no better.
 _FRUITLESS = 3
+
+#: So many times a share is tried again that died here.
+_DEATHS_HERE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,8 @@ class Dispatch(Generic[R]):
 
     Attributes:
         runs: None if there is nobody to run anything elsewhere.
-        here: Carries a share out in this process, and calls its second argument after each hour; never
-            raises for a failure of ours.
+        here: Carries a share out in this process, and calls its second argument after each hour. It raises
+            nothing but what ends this process, too.
         left: How many hours of each share the lake still lacks; may raise what the lake raises.
         told: Called with the number of hours that are through.
         clock: Seconds, of any clock that only goes forward.
@@ -75,6 +80,7 @@ class Dispatch(Generic[R]):
     _out: list[_Out[R]] = field(default_factory=list)
     _started: Counter[Share] = field(default_factory=Counter)
     _lost: set[Share] = field(default_factory=set)
+    _deaths_here: Counter[Share] = field(default_factory=Counter)
     _fruitless: int = 0
 
     def carry_out(self, shares: Iterable[Share]) -> dict[Share, Ending]:
@@ -85,6 +91,7 @@ class Dispatch(Generic[R]):
         self._waiting.extend(shares)
         self._fruitless = 0
         self._lost.clear()
+        self._deaths_here.clear()
         for share in self._waiting:
             self.endings.pop(share, None)
         try:
@@ -112,6 +119,7 @@ class Dispatch(Generic[R]):
                 if one.run is None:
                     return
                 self._started[one.share] += 1
+                one.started_at = self.clock()
 
     def _begun(self, share: Share) -> _Out[R]:
         now = self.clock()
@@ -129,7 +137,8 @@ class Dispatch(Generic[R]):
                 continue
             seen = runs.look(one.run)
             if seen.phase is not one.phase:
-                one.phase, one.moved_at = seen.phase, self.clock()
+                one.phase = seen.phase
+                one.started_at = one.moved_at = self.clock()
             if seen.phase in {Phase.WAITING, Phase.RUNNING}:
                 continue
             self._out.remove(one)
@@ -146,11 +155,14 @@ class Dispatch(Generic[R]):
         for one in self._out:
             waiting = one.phase is Phase.WAITING
             if waiting and now - one.started_at >= self.bounds.start_seconds:
+                if one.run is None:
+                    self._started[one.share] += 1  # there may be one after all: the next is not to be it
                 if one.run is None or runs.call_off(one.run):
                     self._out.remove(one)
                     self._do_here(one.share)
                     return True
-            elif not waiting and now - one.moved_at >= self.bounds.quiet_seconds:
+            elif one.run is not None and not waiting and now - one.moved_at >= self.bounds.quiet_seconds:
+                runs.cancel(one.run)
                 self._out.remove(one)
                 self._do_again(one.share)
                 return True
@@ -167,9 +179,16 @@ class Dispatch(Generic[R]):
     def _do_here(self, share: Share) -> None:
         mine = self._begun(share)
         self._out.append(mine)
-        seen = self.here(share, self._watch)
-        self._out.remove(mine)
-        self._end(share, seen, here=True)
+        try:
+            seen = self.here(share, self._watch)
+        finally:
+            self._out.remove(mine)
+        if seen.phase is Phase.DIED and self._deaths_here[share] < _DEATHS_HERE:
+            self._deaths_here[share] += 1
+            self._waiting.appendleft(share)
+            self.sleep(self.bounds.poll_seconds)
+        else:
+            self._end(share, seen, here=True)
 
     def _watch(self) -> None:
         """Note which shares have moved, and tell how far all of them are."""
@@ -209,4 +228,5 @@ class Dispatch(Generic[R]):
     def _cancel(self) -> None:
         for one in self._out:
             if self.runs is not None and one.run is not None:
-                self.runs.cancel(one.run)
+                with suppress(Exception):  # the others are to be ended, too, and what has happened is told
+                    self.runs.cancel(one.run)

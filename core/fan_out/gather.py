@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from core.errors import RunFailed
-from core.fan_out.progress import has_come, newest
+from core.fan_out.progress import brought, has_come
 from core.fan_out.runs import Ending, told_of
 from core.fan_out.shares import Share, in_share
 from core.gaps import GapPlan, Why
@@ -17,7 +17,7 @@ from core.lake.verdict import verdicts_of
 from core.planning import PlanRules, believe_no_data
 from core.report import reasons_in
 from core.timing import Span, Timed
-from core.transfer import Transfer
+from core.transfer import Transfer, is_miscount
 
 #: Of an hour that its part should have brought.
 LOST = "was not brought, although its part ended well"
@@ -38,7 +38,7 @@ def gather(
         LakeUnavailable: Transient. LakeRefused, LakeConflict: Permanent.
     """
     verdicts = verdicts_of(lake.manifest_names(plan.wanted.first, plan.wanted.last))
-    came = [name for hour in plan.why if (name := newest(verdicts.get(hour), plan.now))]
+    came = [name for hour, why in plan.why.items() if (name := brought(verdicts.get(hour), why, plan.now))]
     read = read_manifests(lake, came)
     transfer = Transfer(parts_of_plan=Timed(told_of(endings), span))
     transfer.committed = [Timed(one, span) for one in read.values() if isinstance(one, Manifest)]
@@ -48,14 +48,16 @@ def gather(
         for hour, why in plan.why.items()
         if why is Why.MISSING and not (hour in verdicts and verdicts[hour].is_committed)
     ]
-    left = [hour for hour, why in plan.why.items() if not has_come(verdicts.get(hour), why, plan.now)]
+    left = {hour for hour, why in plan.why.items() if not has_come(verdicts.get(hour), why, plan.now)}
     transfer.failures |= _failures(endings, left)
     quiet = [hour for hour in missing if hour not in transfer.failures]
     if lake.identity() is None:
         transfer.unclaimed = quiet
     else:
-        # A part would have committed an old hour without files as empty.
-        lost = [hour for hour in quiet if believe_no_data(hour, plan.now, rules=rules)]
+        # A part that ended well would have committed an old hour without files as empty.
+        whose = in_share(list(endings))
+        quiet_in_green = [hour for hour in quiet if endings[whose[hour]].complete]
+        lost = [hour for hour in quiet_in_green if believe_no_data(hour, plan.now, rules=rules)]
         transfer.failures |= dict.fromkeys(lost, LOST)
         transfer.unpublished = [hour for hour in quiet if hour not in transfer.failures]
     if not_begun := [share for share, ending in endings.items() if not ending.begun]:
@@ -68,14 +70,18 @@ def gather(
     return transfer
 
 
-def _failures(endings: Mapping[Share, Ending], left: Iterable[ExportHour]) -> dict[ExportHour, str]:
-    """Why hours did not come, as the runs that were to bring them said at their end."""
+def _failures(endings: Mapping[Share, Ending], left: Collection[ExportHour]) -> dict[ExportHour, str]:
+    """Why hours did not come, as the runs that were to bring them said at their end; or came miscounted."""
     shares = in_share(list(endings))
     failures: dict[ExportHour, str] = {}
     told = {share: reasons_in(ending.reason) for share, ending in endings.items() if not ending.complete}
     for reasons in told.values():
-        failures |= {hour: reason for hour, reason in reasons.by_hour.items() if hour in shares}
-    for hour in left:
+        failures |= {
+            hour: reason
+            for hour, reason in reasons.by_hour.items()
+            if hour in left or (hour in shares and is_miscount(reason))
+        }
+    for hour in sorted(left):
         ending = endings[shares[hour]]
         if hour in failures or ending.complete or not ending.begun:
             continue

@@ -58,13 +58,20 @@ def has_come(verdict: HourVerdict | None, why: Why, since: datetime) -> bool:
     """Whether an hour was exported as a plan wanted it: since then or, if it was missing, at all."""
     if verdict is None:
         return False
-    return (why is Why.MISSING and verdict.is_committed) or newest(verdict, since) is not None
+    return (why is Why.MISSING and verdict.is_committed) or brought(verdict, why, since) is not None
 
 
-def newest(verdict: HourVerdict | None, since: datetime) -> ManifestName | None:
-    """The newest export of an hour, if it was made for a plan of that moment, or beside it."""
+def brought(verdict: HourVerdict | None, why: Why, since: datetime) -> ManifestName | None:
+    """The newest export of an hour, if it was made for a plan of that moment, or beside it.
+
+    Of a damaged hour an export for another reason is none: it repeats the parts that it takes for whole.
+    """
     if verdict is None:
         return None
+    since -= _CLOCKS_AGREE
     names = [*([verdict.content] if verdict.content else []), *verdict.shrunk]
-    latest = max(names, default=None)
-    return latest if latest and latest.exported_at >= since - _CLOCKS_AGREE else None
+    newest = max(names, default=None)
+    if newest is None or newest.exported_at < since:
+        return None
+    restored = verdict.restored_at is not None and verdict.restored_at >= since
+    return None if why is Why.DAMAGED and not (restored or newest in verdict.shrunk) else newest

@@ -44,7 +44,10 @@ class Runs(Protocol[R]):
         ...
 
     def call_off(self, run: R) -> bool:
-        """Take back a run that nobody has begun; False if somebody has, or it could not be taken back."""
+        """Take back a run that nobody has begun; False if somebody has, or it could not be taken back.
+
+        One that is begun at this very moment is ended.
+        """
         ...
 
     def cancel(self, run: R) -> None:

@@ -275,6 +275,11 @@ def test_hours_in_a_row_share_a_line_if_they_share_the_reason() -> None:
     ]
 
 
+def test_a_reason_that_quotes_another_run_tells_of_no_other_hour() -> None:
+    problems = {HOUR: f"S3 said:\n  {HOUR - 1}: no such bucket\nand ended", HOUR - 2: "too large"}
+    assert reasons_in(message_of(problems, None)).by_hour == problems
+
+
 def test_a_reason_may_have_several_lines() -> None:
     told = reasons_in(message_of({HOUR - 1: "one\nand more", HOUR: "other"}, None))
     assert told.by_hour == {HOUR - 1: "one\nand more", HOUR: "other"}

@@ -8,7 +8,7 @@ from typing import TypeVar
 from core.amplitude.export import ExportedWindow
 from core.hours import ExportHour, ExportWindow
 from core.timing import Span, Timed
-from core.transfer import Step, Transfer, busy
+from core.transfer import Step, Transfer, busy, is_miscount
 from core.unpacking import ExtractedHour, UnpackedHour
 from tests.core.lake.examples import APP, HOUR, manifest, part
 from tests.core.lakes import write_parts
@@ -66,6 +66,8 @@ def test_a_transfer_that_moved_nothing_has_steps_without_time() -> None:
 def test_a_manifest_that_states_other_events_than_were_gunzipped_is_named(tmp_path: Path) -> None:
     made = Transfer(unpacked=[timed(unpacked(tmp_path, 3))], committed=[timed(manifest(part(events=2)))])
     assert made.miscounted() == {HOUR: "had 3 events, its manifest 2"}
+    assert all(is_miscount(reason) for reason in made.miscounted().values())
+    assert not is_miscount("is not sound gzip: had 3 events, its manifest 2")
     made.committed = [timed(manifest(part(events=3)))]
     assert made.miscounted() == {}
 

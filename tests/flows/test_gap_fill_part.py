@@ -9,10 +9,11 @@ import pytest
 
 from core.errors import InvalidInput
 from core.hours import ExportHour
+from core.lake.layout import Status
 from flows.gap_fill import gap_fill
 from flows.gap_fill_part import gap_fill_part
 from flows.opening import utc_now
-from tests.rehearsal import Rehearsal, hours_ago
+from tests.rehearsal import BUCKET, Rehearsal, hours_ago
 
 
 def test_a_part_is_a_gap_fill_by_name_and_needs_its_hours() -> None:
@@ -56,18 +57,29 @@ def test_what_has_come_since_the_plan_is_not_asked_for_again(stage: Rehearsal) -
     gap_fill_part({"missing": [f"{first}...{last}"]}, before, stage.name)
     asked = len(stage.amplitude.requests)
     gap_fill_part({"missing": [f"{first}...{last}"]}, before, stage.name)
-    gap_fill_part({"unsettled": [first], "damaged": [last]}, before, stage.name)
+    gap_fill_part({"unsettled": [first], "asked": [last]}, before, stage.name)
     assert len(stage.amplitude.requests) == asked
     later = utc_now() + timedelta(minutes=2)
-    gap_fill_part({"damaged": [first], "missing": [last]}, later, stage.name)
+    gap_fill_part({"unsettled": [first], "missing": [last]}, later, stage.name)
     assert len(stage.amplitude.requests) == asked + 1
 
 
 @pytest.mark.slow
-def test_a_damaged_hour_is_brought_again_though_it_is_what_it_was(stage: Rehearsal) -> None:
-    hour = hours_ago(40)
-    gap_fill_part({"missing": [hour]}, utc_now(), stage.name)
-    (before,) = stage.lake.manifest_names(ExportHour.parse(hour), ExportHour.parse(hour))
-    gap_fill_part({"damaged": [hour]}, utc_now() + timedelta(minutes=2), stage.name)
-    names = stage.lake.manifest_names(ExportHour.parse(hour), ExportHour.parse(hour))
-    assert [name for name in names if name != before]
+def test_the_objects_of_a_damaged_hour_are_put_back_though_it_was_exported_since(stage: Rehearsal) -> None:
+    hour = ExportHour.parse(hours_ago(40))
+    gap_fill_part({"missing": [str(hour)]}, utc_now(), stage.name)
+    (before,) = stage.lake.manifest_names(hour, hour)
+    objects = [f"amplitude/{part.key}" for part in stage.lake.read_manifest(before).parts]
+    client = stage.s3.client()
+    for key in objects:
+        client.delete_object(Bucket=BUCKET, Key=key)
+
+    gap_fill_part({"damaged": [str(hour)]}, before.exported_at, stage.name)
+
+    restored = max(stage.lake.manifest_names(hour, hour))
+    assert restored.status is Status.RESTORED
+    parts = stage.lake.read_manifest(restored).parts
+    assert all(client.head_object(Bucket=BUCKET, Key=f"amplitude/{part.key}") for part in parts)
+    asked = len(stage.amplitude.requests)
+    gap_fill_part({"damaged": [str(hour)]}, before.exported_at, stage.name)
+    assert len(stage.amplitude.requests) == asked

@@ -104,6 +104,21 @@ def test_whatever_a_part_fails_with_in_here_is_told(stage: Rehearsal) -> None:
     assert told.message.startswith("There is no amplitude-pipeline block 'there-is-none'")
 
 
+@pytest.mark.slow
+def test_a_part_in_here_that_prefect_cannot_note_down_has_died(stage: Rehearsal) -> None:
+    share = share_of(ExportHour.parse(hours_ago(40)))
+    gone = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
+
+    @flow
+    def parent() -> Seen:
+        with temporary_settings(gone):
+            return do_here(stage.name, utc_now(), share, lambda: None)
+
+    seen = parent()
+    assert seen.phase is Phase.DIED
+    assert "cannot be reached" in seen.message or "Failed to reach API" in seen.message
+
+
 # Runs of a deployment, with no worker but this test
 
 
@@ -147,6 +162,7 @@ def test_a_server_that_does_not_answer_for_a_while_ends_no_gap_fill(prefect_serv
         assert runs.look(run) == Seen(Phase.RUNNING)
         assert not runs.call_off(run)
         runs.cancel(run)
+        assert workers_expected(client)
 
 
 @pytest.fixture
@@ -181,13 +197,34 @@ def test_a_run_is_taken_back_unless_somebody_has_begun_it(runs: PartRuns) -> Non
     run, begun = started(runs), started(runs, before=1)
     assert runs.look(run) == Seen(Phase.WAITING)
     assert runs.call_off(run)
-    assert runs.look(run).phase is Phase.CANCELLED
+    called_off = runs.client.read_flow_run(run).state
+    assert called_off is not None
+    assert (called_off.name, called_off.message) == (
+        "Cancelled",
+        "Nobody began it; the gap-fill does it itself.",
+    )
 
     runs.client.set_flow_run_state(begun, Pending())
     assert runs.look(begun) == Seen(Phase.RUNNING)
     assert not runs.call_off(begun)
     runs.client.delete_flow_run(begun)
     assert runs.look(begun) == Seen(Phase.CANCELLED, "its run was deleted")
+
+
+@pytest.mark.slow
+def test_a_run_that_is_begun_while_it_is_called_off_is_ended(runs: PartRuns) -> None:
+    run = started(runs)
+
+    class AMomentAgo(PartRuns):
+        def look(self, run: uuid.UUID) -> Seen:
+            return Seen(Phase.WAITING)
+
+    runs.client.set_flow_run_state(run, Pending())
+    runs.client.set_flow_run_state(run, Running())
+    assert AMomentAgo(runs.client, "shop", NOW).call_off(run)
+    state = runs.client.read_flow_run(run).state
+    assert state is not None
+    assert state.name == "Cancelling"  # its worker ends it
 
 
 @pytest.mark.slow
@@ -199,6 +236,4 @@ def test_the_runs_of_a_gap_fill_that_ends_early_are_cancelled(runs: PartRuns) ->
     for run in (waiting, begun, over):
         runs.cancel(run)
     states = [runs.client.read_flow_run(run).state for run in (waiting, begun, over)]
-    names = [state.name if state else "" for state in states]
-    assert names[0] in {"Cancelled", "Cancelling"}
-    assert names[1:] == ["Cancelling", "Completed"]
+    assert [state.name if state else "" for state in states] == ["Cancelled", "Cancelling", "Completed"]

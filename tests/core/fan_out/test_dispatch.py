@@ -40,6 +40,7 @@ class Fleet:
         fates: How the first run of a share ends, its second, …; those that are not named end well.
         brings: How many hours come of a run that does not end well.
         silent: How many requests for a run get no answer.
+        deaths_here: How often a share dies in here, before it ends.
     """
 
     capacity: int = 8
@@ -49,6 +50,7 @@ class Fleet:
     here_fails: set[Share] = field(default_factory=set)
     brings: int = 0
     silent: int = 0
+    deaths_here: int = 0
     now: float = 0.0
     most_out: int = 0
     begun: dict[Run, float] = field(default_factory=dict)
@@ -87,6 +89,9 @@ class Fleet:
         self.here.append(share)
         if share in self.here_fails:
             return Seen(Phase.FAILED, "no luck here")
+        if self.deaths_here:
+            self.deaths_here -= 1
+            return Seen(Phase.DIED, "nobody notes it down")
         for hours in range(1, HOURS + 1):
             self.now += self.here_seconds / HOURS
             self.done[share] = max(hours, self.done.get(share, 0))
@@ -214,6 +219,38 @@ def test_what_can_never_be_asked_for_is_done_here() -> None:
     assert (fleet.asked, fleet.called_off) == ([], [])
 
 
+def test_a_run_that_was_asked_for_late_has_as_long_to_begin() -> None:
+    fleet = Fleet(silent=int(START // POLL) - 2, capacity=0)
+    fleet.dispatch().carry_out(shares(1))
+    assert fleet.called_off == [(shares(1)[0], 0)]
+    assert fleet.now >= 2 * START - 3 * POLL
+
+
+def test_a_run_that_may_have_been_asked_for_is_not_asked_for_again_by_the_same_number() -> None:
+    """The answer was lost: by its number the server would tell of that one, whatever became of it."""
+    fleet = Fleet(silent=30)
+    dispatch = fleet.dispatch()
+    assert dispatch.carry_out(shares(1))[shares(1)[0]].here
+    fleet.silent = 0
+    dispatch.carry_out(shares(1))
+    assert fleet.asked == [(shares(1)[0], 1)]
+
+
+@pytest.mark.parametrize("nobody", [True, False])
+def test_what_dies_in_here_is_tried_again(nobody: bool) -> None:
+    fleet = Fleet(capacity=0, deaths_here=3)
+    endings = fleet.dispatch(nobody=nobody).carry_out(shares(2))
+    assert all(ending.complete and ending.here for ending in endings.values())
+    assert len(fleet.here) == 5
+
+
+def test_what_dies_in_here_for_ever_fails_with_its_reason() -> None:
+    fleet = Fleet(deaths_here=10_000)
+    endings = fleet.dispatch(nobody=True).carry_out(shares(1))
+    assert endings[shares(1)[0]].reason == "nobody notes it down"
+    assert fleet.now >= 10 * POLL
+
+
 def test_what_fails_here_is_told_like_everything_else() -> None:
     bad = shares(2)[1]
     fleet = Fleet(capacity=0, here_fails={bad})
@@ -249,6 +286,7 @@ def test_a_run_that_says_it_works_while_nothing_comes_is_replaced() -> None:
     fleet = Fleet(fates={stuck: [STUCK]})
     endings = fleet.dispatch().carry_out(shares(3))
     assert fleet.asked[3:] == [(stuck, 1)]
+    assert fleet.cancelled == [(stuck, 0)]
     assert fleet.here == []
     assert endings[stuck].complete
     assert QUIET <= fleet.now <= QUIET + 100
@@ -381,6 +419,23 @@ def test_one_that_is_interrupted_ends_the_runs_that_are_out(interruption: type[B
     with pytest.raises(interruption):
         dispatch.carry_out(shares(5))
     assert fleet.cancelled == [(share, 0) for share in shares(5)[1:4]]
+
+
+def test_one_run_that_cannot_be_cancelled_does_not_spare_the_others() -> None:
+    fleet = Fleet(capacity=0)
+    dispatch = fleet.dispatch(at_once=3)
+
+    def cancel(run: Run) -> None:
+        fleet.cancelled.append(run)
+        raise ValueError(str(run))
+
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    fleet.cancel, dispatch.sleep = cancel, interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        dispatch.carry_out(shares(5))
+    assert len(fleet.cancelled) == 3
 
 
 # Once more

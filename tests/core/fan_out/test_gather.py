@@ -94,6 +94,35 @@ def test_an_hour_that_came_and_failed_all_the_same_is_named(pond: Pond, tmp_path
     assert gathered(pond, red(told), GREEN, GREEN).failures == {FIRST: "had 2 events, its manifest 1"}
 
 
+def test_what_has_come_since_is_not_missing_whatever_a_part_says_of_it(pond: Pond, tmp_path: Path) -> None:
+    """Another run brought it, or the part itself, and the answer to its last request was lost."""
+    for hour in PLAN.why:
+        pond.fill(tmp_path, hour, 1, exported_at=SINCE)
+    told = f"2 of 2 hours failed:\n  {FIRST}…T15: S3 did not answer"
+    assert gathered(pond, red(told), GREEN, red("S3 did not answer")).failures == {}
+
+
+def test_a_damaged_hour_has_come_when_it_was_restored_since(pond: Pond, tmp_path: Path) -> None:
+    plan = plan_for(PLAN.why, window_hours=2, why=Why.DAMAGED)
+    for hour in plan.why:
+        pond.fill(tmp_path, hour, 2, exported_at=BEFORE)
+    pond.fill(tmp_path, FIRST, 2, exported_at=SINCE)  # for another reason: the parts stay as they are
+    pond.fill(tmp_path, NEWEST, 2, exported_at=SINCE, restore=True)
+    transfer = gathered(pond, GREEN, GREEN, GREEN, plan=plan)
+    assert [manifest.hour for manifest in transfer.manifests] == [NEWEST]
+
+
+def test_a_quiet_hour_of_a_part_that_failed_for_another_one_is_not_called_lost(
+    pond: Pond, tmp_path: Path
+) -> None:
+    """On a lake that was opened meanwhile, it may only have come too early to be believed."""
+    pond.fill(tmp_path, NEWEST, 1, exported_at=SINCE)
+    told = f"1 of 2 hours failed:\n  {FIRST}: too large"
+    transfer = gathered(pond, red(told), GREEN, GREEN)
+    assert transfer.failures == {FIRST: "too large", FIRST + 2: LOST}
+    assert FIRST + 1 in transfer.unpublished
+
+
 def test_parts_that_were_not_started_stop_the_run_once(pond: Pond) -> None:
     idle = Ending(complete=False, reason="3 parts in a row brought nothing", begun=False)
     transfer = gathered(pond, red("wrong key"), red("wrong key\nBesides, 0 of 2 hours failed:"), idle)

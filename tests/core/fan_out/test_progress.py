@@ -51,6 +51,16 @@ def test_of_other_hours_only_an_export_since_the_plan(pond: Pond, tmp_path: Path
     assert left(pond, again) == [1, 2, 1]
 
 
+def test_of_damaged_hours_only_an_export_that_puts_the_objects_back(pond: Pond, tmp_path: Path) -> None:
+    share = share_of(*hours_between(FIRST, FIRST + 3), why=Why.DAMAGED)
+    for hour in share.hours:
+        pond.fill(tmp_path, hour, 2, exported_at=BEFORE)
+    pond.fill(tmp_path, FIRST, 2, exported_at=SINCE)  # settled meanwhile: the parts stay as they are
+    pond.fill(tmp_path, FIRST + 1, 2, exported_at=SINCE, restore=True)
+    pond.fill(tmp_path, FIRST + 2, 1, exported_at=SINCE, restore=True)  # and held fewer events
+    assert [*rest(pond, share).why] == [FIRST, FIRST + 3]
+
+
 def test_a_look_costs_one_request_and_none_if_nobody_is_out(pond: Pond) -> None:
     pond.asked.clear()
     left(pond, cut(PLAN))
@@ -64,7 +74,7 @@ def test_a_run_exports_what_has_not_come_and_for_the_reason_it_was_told(pond: Po
     whys = (Why.MISSING, Why.MISSING, Why.DAMAGED, Why.DAMAGED, Why.ASKED, Why.MISSING)
     for hour in hours[:5]:
         pond.fill(tmp_path, hour, 2, exported_at=BEFORE)
-    pond.fill(tmp_path, hours[3], 2, exported_at=SINCE)
+    pond.fill(tmp_path, hours[3], 2, exported_at=SINCE, restore=True)
     plan = rest(pond, Share(hours, whys))
     assert plan.why == {hours[2]: Why.DAMAGED, hours[4]: Why.ASKED, NEWEST: Why.MISSING}
     assert [*map(str, plan.windows)] == [str(hours[2]), f"{hours[4]}…T19"]
