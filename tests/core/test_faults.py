@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from core.errors import PipelineError
-from core.hours import ExportHour
+from core.hours import ExportHour, ExportWindow
 from core.lake.verdict import verdicts_of
 from emulators.amplitude import Fault
 from emulators.amplitude.changes import Change
@@ -434,4 +434,8 @@ def check(journey: Journey, flow: str, hours: Collection[ExportHour]) -> None:
 
 def hours_named(error: PipelineError) -> set[ExportHour]:
     """The hours that a failed run gives a reason for."""
-    return {ExportHour.parse(text) for text in re.findall(r"^  (\S+): ", str(error), re.MULTILINE)}
+    return {
+        hour
+        for text in re.findall(r"^  (\S+): ", str(error), re.MULTILINE)
+        for hour in ExportWindow.parse(text)
+    }

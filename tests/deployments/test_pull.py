@@ -101,6 +101,7 @@ def answered(api_url: str, what: str) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("_within_one_hour")
 def test_a_worker_elsewhere_clones_the_code_and_the_table_holds_the_truth(tmp_path: Path) -> None:
