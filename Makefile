@@ -22,6 +22,9 @@ STEPS ?= 200000
 INPUTS ?= 1000000
 SEED ?= 1
 
+# Core is measured by its own tests: measuring it everywhere would cost minutes.
+slow := slow and not long and not live
+
 packages := flows tasks blocks core infra emulators tests scripts
 
 help: ## Show this list
@@ -58,7 +61,8 @@ test-fast: install ## The tests that take milliseconds
 	$(python) -m pytest $(side_by_side) -m "not slow and not live" --cov=core --cov-report= --cov-fail-under=0
 
 test-slow: install ## The tests that start servers, flows or other processes
-	$(python) -m pytest $(side_by_side) -m "slow and not long and not live" --cov=core --cov-append --cov-report= --cov-fail-under=0
+	$(python) -m pytest $(side_by_side) -m "$(slow)" tests/core --cov=core --cov-append --cov-report= --cov-fail-under=0
+	$(python) -m pytest $(side_by_side) -m "$(slow)" --ignore=tests/core
 
 coverage: install
 	$(python) -m coverage report

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from core.estimate import Estimate, estimate, judge
+from core.estimate import Estimate, estimate, json_bytes_per_hour, judge
 from core.gaps import GapPlan, plan_gaps
 from core.hours import ExportHour, ExportWindow, hours_between
 from core.lake.manifest import Manifest
@@ -73,3 +73,13 @@ def test_no_more_than_48_manifests_are_read_and_a_damaged_one_is_passed_over(pon
 def test_hours_without_events_say_nothing_about_the_size(pond: Pond) -> None:
     empty = verdicts_of([name(NOW, hour=HOUR)])
     assert estimate(pond.lake, plan(10), empty).json_bytes is None
+
+
+@pytest.mark.slow
+def test_what_an_hour_gunzips_to_is_judged_by_the_newest_week(pond: Pond) -> None:
+    assert json_bytes_per_hour(pond.lake) == 0
+    for one in [exported(HOUR - 1000, events=5000), exported(HOUR - 1, events=10), exported(HOUR, events=30)]:
+        pond.lake.put_manifest(one)
+    pond.asked.clear()
+    assert json_bytes_per_hour(pond.lake) == 20 * 1800
+    assert dict(pond.asked) == {"ListObjectsV2": 2, "GetObject": 2}
