@@ -43,14 +43,9 @@ def gather(
     transfer = Transfer(parts_of_plan=Timed(told_of(endings), span))
     transfer.committed = [Timed(one, span) for one in read.values() if isinstance(one, Manifest)]
     transfer.failures = {name.hour: str(one) for name, one in read.items() if not isinstance(one, Manifest)}
-    missing = [
-        hour
-        for hour, why in plan.why.items()
-        if why is Why.MISSING and not (hour in verdicts and verdicts[hour].is_committed)
-    ]
     left = {hour for hour, why in plan.why.items() if not has_come(verdicts.get(hour), why, plan.now)}
     transfer.failures |= _failures(endings, left)
-    quiet = [hour for hour in missing if hour not in transfer.failures]
+    quiet = [hour for hour in sorted(left - transfer.failures.keys()) if plan.why[hour] is Why.MISSING]
     if lake.identity() is None:
         transfer.unclaimed = quiet
     else:

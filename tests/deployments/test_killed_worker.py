@@ -8,12 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
 
 from infra.automations import remove
 from tests.deployments.site import INGEST, Site, tell, wait_for
-from tests.infra.test_alerts import LONG_ENOUGH, Listener, seconds_long
+from tests.infra.test_alerts import LONG_ENOUGH, Listener, listening, seconds_long
 from tests.rehearsal import hours_ago
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1200)]
@@ -29,16 +28,10 @@ if "PREFECT__FLOW_RUN_ID" in os.environ:
 @pytest.fixture
 def told(site: Site) -> Iterator[Listener]:
     """What the alert on runs that do not end tells, with a wait of seconds instead of hours."""
-    listener = Listener()
-    CustomWebhookNotificationBlock(
-        name="alerts", url=listener.url, json_data={"subject": "{{subject}}", "body": "{{body}}"}
-    ).save("alerts", overwrite=True)
-    with get_client(sync_client=True) as client:
+    with listening() as listener, get_client(sync_client=True) as client:
         (stuck,) = seconds_long(client, "stuck")
         yield listener
         remove(client, [stuck.name], stuck.tags[0])
-    listener.server.shutdown()
-    listener.server.server_close()
 
 
 def test_a_worker_killed_with_a_pending_run_does_not_hold_up_the_schedule(

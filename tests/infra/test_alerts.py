@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -75,15 +76,24 @@ class Listener:
         return [one for one in self.messages if text in one["body"]]
 
 
+@contextmanager
+def listening() -> Iterator[Listener]:
+    """Whoever the notification block ``alerts`` of the current server tells."""
+    one = Listener()
+    try:
+        CustomWebhookNotificationBlock(
+            name="alerts", url=one.url, json_data={"subject": "{{subject}}", "body": "{{body}}"}
+        ).save("alerts", overwrite=True)
+        yield one
+    finally:
+        one.server.shutdown()
+        one.server.server_close()
+
+
 @pytest.fixture
 def listener(prefect_server: None) -> Iterator[Listener]:
-    one = Listener()
-    CustomWebhookNotificationBlock(
-        name="alerts", url=one.url, json_data={"subject": "{{subject}}", "body": "{{body}}"}
-    ).save("alerts", overwrite=True)
-    yield one
-    one.server.shutdown()
-    one.server.server_close()
+    with listening() as one:
+        yield one
 
 
 @pytest.fixture
